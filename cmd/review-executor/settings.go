@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/pelletier/go-toml/v2"
+
+	"gitlab.com/review-executor/review-executor/apache"
+	"gitlab.com/review-executor/review-executor/executor"
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+const defaultConfigFile = "/etc/review-executor/config.toml"
+
+// Settings is the configuration file.
+type Settings struct {
+	// Domain of the apps. Its wildcard DNS record (*.review.example.org) points to this host.
+	Domain string `toml:"domain"`
+	// Directory of the records: what should exist on this host.
+	StateDir string `toml:"state_dir"`
+	// Pattern of the apps' host names. It knows {environment}, {project} (the last part of the project's path) and {domain}.
+	Hostname review.Hostname `toml:"hostname"`
+	// The Podman service.
+	Podman Podman `toml:"podman"`
+	// The web server.
+	Apache apache.Config `toml:"apache"`
+	// What jobs run in.
+	Jobs executor.Jobs `toml:"jobs"`
+	// What may be deployed.
+	Policy executor.Policy `toml:"policy"`
+	// What an app may take of the host.
+	Limits review.Limits `toml:"limits"`
+	// Settings of single projects, over those above.
+	Projects []Project `toml:"projects"`
+}
+
+// Podman is where the Podman service listens.
+type Podman struct {
+	// Address of the API socket. The default is the socket of the user who runs this program.
+	Socket string `toml:"socket"`
+}
+
+// Project overrides settings for one project.
+type Project struct {
+	// Full path of the project.
+	Path string `toml:"path"`
+	// Pattern of the project's host names.
+	Hostname review.Hostname `toml:"hostname"`
+}
+
+func defaultSettings() Settings {
+	return Settings{
+		StateDir: "/var/lib/review-executor",
+		Hostname: "{environment}.{domain}",
+		Podman:   Podman{Socket: defaultSocket()},
+		Apache:   apache.Defaults(),
+		Jobs:     executor.JobDefaults(),
+		Policy:   executor.PolicyDefaults(),
+		Limits:   review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second},
+	}
+}
+
+// defaultSocket is where systemd has Podman's socket for this user.
+func defaultSocket() string {
+	if os.Getuid() == 0 {
+		return "unix:///run/podman/podman.sock"
+	}
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		dir = "/run/user/" + strconv.Itoa(os.Getuid())
+	}
+	return "unix://" + dir + "/podman/podman.sock"
+}
+
+// loadSettings reads the configuration from file, or from where it is by
+// default. All problems are reported at once.
+func loadSettings(file string) (Settings, error) {
+	if file == "" {
+		file = os.Getenv("REVIEW_EXECUTOR_CONFIG")
+	}
+	if file == "" {
+		file = defaultConfigFile
+	}
+	settings := defaultSettings()
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = decodeSettings(data, &settings)
+	}
+	if err != nil {
+		return settings, &review.Failure{
+			What:  "the configuration in " + file + " cannot be used",
+			Cause: err,
+			State: "nothing was changed; what is serving goes on serving",
+			Hint:  "docs/configuration.md describes every key",
+		}
+	}
+	return settings, nil
+}
+
+func decodeSettings(data []byte, settings *Settings) error {
+	var tree map[string]any
+	if err := toml.Unmarshal(data, &tree); err != nil {
+		return tomlError(err)
+	}
+	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:      settings,
+		TagName:     "toml",
+		ErrorUnused: true,
+		ZeroFields:  true,
+		DecodeHook:  mapstructure.StringToTimeDurationHookFunc(),
+		MatchName:   func(key, field string) bool { return key == field },
+	})
+	if err != nil {
+		return err
+	}
+	problems := mapstructureProblems(decoder.Decode(tree))
+	return errors.Join(append(problems, settings.problems()...)...)
+}
+
+// tomlError says where the file stops being TOML.
+func tomlError(err error) error {
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		line, column := decode.Position()
+		return fmt.Errorf("line %d, column %d: %w", line, column, err)
+	}
+	return err
+}
+
+// mapstructureProblems are the single errors of a joined one, by key.
+func mapstructureProblems(err error) []error {
+	if err == nil {
+		return nil
+	}
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return []error{err}
+	}
+	var problems []error
+	for _, one := range joined.Unwrap() {
+		problems = append(problems, mapstructureProblems(one)...)
+	}
+	return problems
+}
+
+func (s Settings) problems() []error {
+	var problems []error
+	check := func(key string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if s.Domain == "" {
+		check("domain", errors.New("is missing"))
+	} else {
+		check("domain", review.CheckDomain(s.Domain))
+	}
+	if !filepath.IsAbs(s.StateDir) {
+		check("state_dir", fmt.Errorf("%q is not an absolute path", s.StateDir))
+	}
+	check("hostname", s.Hostname.Check())
+	if !strings.HasPrefix(s.Podman.Socket, "unix:///") && !strings.HasPrefix(s.Podman.Socket, "ssh://") && !strings.HasPrefix(s.Podman.Socket, "tcp://") {
+		check("podman.socket", fmt.Errorf("%q is not an address such as unix:///run/user/999/podman/podman.sock", s.Podman.Socket))
+	}
+	problems = append(problems, s.Apache.Problems()...)
+	problems = append(problems, s.Jobs.Problems()...)
+	problems = append(problems, s.Policy.Problems()...)
+	problems = append(problems, s.Limits.Problems()...)
+	for i, project := range s.Projects {
+		if project.Path == "" {
+			check(fmt.Sprintf("projects[%d].path", i), errors.New("is missing"))
+		}
+		if project.Hostname != "" {
+			check(fmt.Sprintf("projects[%d].hostname", i), project.Hostname.Check())
+		}
+	}
+	return problems
+}
+
+// hostname returns the pattern for the project's host names.
+func (s Settings) hostname(project string) review.Hostname {
+	for _, p := range s.Projects {
+		if p.Path == project && p.Hostname != "" {
+			return p.Hostname
+		}
+	}
+	return s.Hostname
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"gitlab.com/review-executor/review-executor/apache"
+	"gitlab.com/review-executor/review-executor/executor"
+	"gitlab.com/review-executor/review-executor/podman"
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// settingsOf loads the configuration that the command line names.
+func settingsOf(cmd *cobra.Command) (Settings, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return Settings{}, err
+	}
+	return loadSettings(file)
+}
+
+// newLifecycle puts the parts together that deploy and stop apps. engine may
+// be nil for what touches no container.
+func newLifecycle(s Settings, engine *podman.Podman) *review.Lifecycle {
+	l := &review.Lifecycle{
+		Records: review.NewRecords(s.StateDir),
+		Front:   apache.New(s.Apache, s.Domain),
+		Domain:  s.Domain,
+		Limits:  s.Limits,
+	}
+	if engine != nil {
+		l.Containers = engine
+	}
+	return l
+}
+
+// newExecutor puts the parts of one stage together.
+func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, error) {
+	s, err := settingsOf(cmd)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := podman.Connect(ctx, s.Podman.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return &executor.Executor{
+		Engine:   engine,
+		Apps:     newLifecycle(s, engine),
+		Jobs:     s.Jobs,
+		Policy:   s.Policy,
+		Hostname: s.hostname,
+		Env:      executor.Environ(os.Environ()),
+		Stdout:   cmd.OutOrStdout(),
+		Stderr:   cmd.ErrOrStderr(),
+	}, nil
+}

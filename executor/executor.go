@@ -1,0 +1,157 @@
+// Package executor is a custom executor for gitlab-runner: config, prepare,
+// run and cleanup. It runs a job in two containers that share one volume, and
+// deploys the job's review app when the script has succeeded.
+//
+// Facts about the protocol are from gitlab-runner's executors/custom and
+// https://docs.gitlab.com/runner/executors/custom/.
+//
+// Start reading at Executor.Run.
+package executor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// Engine is the container engine as jobs need it.
+type Engine interface {
+	// Pull makes sure that the image is in the local store.
+	Pull(ctx context.Context, image string, log io.Writer) error
+	// EnsureNetwork makes a network with name resolution unless it is there.
+	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
+	// CreateVolume makes a volume unless it is there.
+	CreateVolume(ctx context.Context, name string, labels map[string]string) error
+	// Start creates and starts a container and returns its ID.
+	Start(ctx context.Context, spec review.Container) (id string, err error)
+	// State tells how a container does, by name or ID.
+	State(ctx context.Context, container string) (review.State, error)
+	// Exec runs a command in a container and returns its exit code; user "" is the image's.
+	Exec(ctx context.Context, container, user string, command []string, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error)
+	// Has tells whether the container has a file of that name.
+	Has(ctx context.Context, container, file string) (bool, error)
+	// Tar streams a directory of the container.
+	Tar(ctx context.Context, container, dir string) (io.ReadCloser, error)
+	// WriteFile writes a file of the container.
+	WriteFile(ctx context.Context, container, file string, data []byte) error
+}
+
+// Executor runs the stages of one job.
+type Executor struct {
+	Engine Engine
+	Apps   *review.Lifecycle
+	Jobs   Jobs
+	Policy Policy
+	// Hostname returns the pattern of a project's host names.
+	Hostname func(project string) review.Hostname
+	// Env is the stage's environment, by name.
+	Env map[string]string
+	// Stdout and Stderr are the job log.
+	Stdout, Stderr io.Writer
+}
+
+// BuildsDir is where both containers have the job's volume.
+const BuildsDir = "/builds"
+
+// jobEnv names the job in the stages after config, should the job response be
+// gone by then.
+const jobEnv = "REVIEW_EXECUTOR_JOB"
+
+// Environ turns os.Environ's form into a map; the last of a name wins.
+func Environ(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		key, value, _ := strings.Cut(entry, "=")
+		env[key] = value
+	}
+	return env
+}
+
+// variables returns the job's CI variables as the runner expanded them.
+// Anybody who writes the job can set them.
+func (e *Executor) variables() map[string]string {
+	vars := map[string]string{}
+	for key, value := range e.Env {
+		if name, found := strings.CutPrefix(key, "CUSTOM_ENV_"); found {
+			vars[name] = value
+		}
+	}
+	return vars
+}
+
+func (e *Executor) job() (Job, error) { return ReadJob(e.Env["JOB_RESPONSE_FILE"]) }
+
+func (e *Executor) log() *review.Log { return review.NewLog(e.Stdout) }
+
+// names of what a job has in the container engine.
+func helperName(job int64) string { return fmt.Sprintf("review-job-%d-helper", job) }
+func jobName(job int64) string    { return fmt.Sprintf("review-job-%d", job) }
+
+func jobLabels(job Job, role string) map[string]string {
+	return map[string]string{
+		review.LabelJob:       strconv.FormatInt(job.ID, 10),
+		review.LabelRole:      role,
+		review.LabelProject:   job.Project,
+		review.LabelProjectID: strconv.FormatInt(job.ProjectID, 10),
+		review.LabelRef:       job.Ref,
+		review.LabelSHA:       job.SHA,
+	}
+}
+
+// request asks for the job's review app.
+func (e *Executor) request(job Job, settings review.Settings) review.Request {
+	return review.Request{
+		ProjectID:   job.ProjectID,
+		Project:     job.Project,
+		Environment: job.Environment.Name,
+		Hostname:    e.Hostname(job.Project),
+		Ref:         job.Ref,
+		SHA:         job.SHA,
+		Job:         job.ID,
+		Settings:    settings,
+		Checkout:    checkout{e.Engine, helperName(job.ID), e.projectDir(job)},
+		Log:         e.log(),
+	}
+}
+
+// projectDir is where the runner checks the project out. The variable can be
+// overridden, but it is only ever looked up inside the job's own containers.
+func (e *Executor) projectDir(job Job) string {
+	dir := e.Env["CUSTOM_ENV_CI_PROJECT_DIR"]
+	if dir == path.Clean(dir) && strings.HasPrefix(dir, BuildsDir+"/") {
+		return dir
+	}
+	return path.Join(BuildsDir, job.Project)
+}
+
+// checkout is the project's directory in the job's volume, seen through the
+// helper container.
+type checkout struct {
+	engine    Engine
+	container string
+	dir       string
+}
+
+func (c checkout) Has(ctx context.Context, file string) (bool, error) {
+	return c.engine.Has(ctx, c.container, path.Join(c.dir, file))
+}
+
+func (c checkout) Tar(ctx context.Context, dir string) (io.ReadCloser, error) {
+	return c.engine.Tar(ctx, c.container, path.Join(c.dir, dir))
+}
+
+// writeExitCode passes the script's own exit code on, which is what
+// allow_failure:exit_codes looks at. Runners before 17.9 have no such file.
+func (e *Executor) writeExitCode(code int) error {
+	file := e.Env["BUILD_EXIT_CODE_FILE"]
+	if file == "" {
+		return nil
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(code)+"\n"), 0o600)
+}

@@ -1,0 +1,162 @@
+package podman
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+
+	"github.com/containers/podman/v5/pkg/bindings"
+	"github.com/containers/podman/v5/pkg/bindings/images"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// apiVersion is the oldest API that has what a build needs (Podman 4.0), so
+// that older services answer too.
+const apiVersion = "v4.0.0"
+
+var imageID = regexp.MustCompile(`^[0-9a-f]{12,64}\n?$`)
+
+// Build builds an image from a tar stream. See review.Containers.
+//
+// The bindings take a directory only, and send a stream again from its middle
+// when the connection breaks; so this speaks to the endpoint itself.
+func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer) (string, error) {
+	conn, err := bindings.GetClient(p.conn)
+	if err != nil {
+		return "", err
+	}
+	body := &sourceReader{Reader: spec.Context}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+buildQuery(spec).Encode(), body)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-tar")
+	resp, err := conn.Client.Do(req)
+	if body.err != nil {
+		return "", body.err // the stream's own failure, not what the service made of its end
+	}
+	if err != nil {
+		return "", p.explain(err, "build image %s", spec.Tag)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		message, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		return "", buildFailed(spec, errorMessage(message))
+	}
+	id, err := readBuild(resp.Body, spec, log)
+	if body.err != nil {
+		return "", body.err
+	}
+	return id, p.explain(err, "build image %s", spec.Tag)
+}
+
+func buildQuery(spec review.BuildSpec) url.Values {
+	labels, _ := json.Marshal(spec.Labels)
+	files, _ := json.Marshal([]string{spec.Containerfile})
+	query := url.Values{
+		"t":          {spec.Tag},
+		"dockerfile": {string(files)},
+		"labels":     {string(labels)},
+		// Docker's format, because OCI's drops HEALTHCHECK.
+		"outputformat": {"application/vnd.docker.distribution.manifest.v2+json"},
+		"layers":       {"true"},
+		"rm":           {"true"},
+		"forcerm":      {"true"},
+		"pullpolicy":   {"missing"},
+	}
+	if spec.Target != "" {
+		query.Set("target", spec.Target)
+	}
+	return query
+}
+
+// readBuild passes the build's output on and returns the image's ID, which is
+// the last line of it.
+func readBuild(stream io.Reader, spec review.BuildSpec, log io.Writer) (string, error) {
+	decoder := json.NewDecoder(stream)
+	id := ""
+	for {
+		var event struct {
+			Stream string `json:"stream"`
+			Error  string `json:"error"`
+		}
+		err := decoder.Decode(&event)
+		switch {
+		case errors.Is(err, io.EOF) && id != "":
+			return id, nil
+		case err != nil:
+			return "", fmt.Errorf("the build's output ended early: %w", err)
+		case event.Error != "":
+			return "", buildFailed(spec, event.Error)
+		case imageID.MatchString(event.Stream):
+			id = string(bytes.TrimSpace([]byte(event.Stream)))
+		default:
+			if _, err := io.WriteString(log, event.Stream); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+func buildFailed(spec review.BuildSpec, message string) error {
+	f := &review.Failure{
+		Kind:  review.Build,
+		What:  fmt.Sprintf("%s does not build", spec.Containerfile),
+		Cause: errors.New(message),
+		Hint:  "the build's output is above",
+	}
+	if fullDisk(message) {
+		f.Kind = review.System
+		f.What = "the host's disk is full"
+		f.Hint = "not your branch: the host's administrator must make room"
+	}
+	return f
+}
+
+func errorMessage(body []byte) string {
+	var model struct {
+		Message string `json:"message"`
+		Cause   string `json:"cause"`
+	}
+	if json.Unmarshal(body, &model) == nil && model.Message != "" {
+		return model.Message
+	}
+	return string(body)
+}
+
+// sourceReader remembers why the build context could not be read.
+type sourceReader struct {
+	io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// Image describes an image of the local store.
+func (p *Podman) Image(ctx context.Context, ref string) (review.Image, error) {
+	found, err := images.GetImage(p.call(ctx), ref, nil)
+	if err != nil {
+		return review.Image{}, p.explain(err, "inspect image %s", ref)
+	}
+	image := review.Image{ID: found.ID}
+	if found.HealthCheck != nil && len(found.HealthCheck.Test) > 0 && found.HealthCheck.Test[0] != "NONE" {
+		image.HealthCheck = true
+	}
+	if found.Config != nil {
+		image.Ports = tcpPorts(found.Config.ExposedPorts)
+	}
+	return image, nil
+}

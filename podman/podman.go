@@ -1,0 +1,112 @@
+// Package podman runs containers with Podman, over its API socket.
+//
+// It implements review.Containers and what the executor needs beside it, and
+// knows neither what a review app nor what a CI job is: only images,
+// containers, networks, volumes and their labels.
+package podman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/containers/podman/v5/pkg/bindings"
+	"github.com/containers/podman/v5/pkg/errorhandling"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// Podman is a connection to one Podman service. It is safe to use from many
+// goroutines.
+type Podman struct {
+	socket string
+	conn   context.Context //nolint:containedctx // the bindings carry their connection in a context
+}
+
+// Connect reaches the Podman service at socket, such as
+// unix:///run/user/999/podman/podman.sock.
+func Connect(ctx context.Context, socket string) (*Podman, error) {
+	conn, err := bindings.NewConnection(context.WithoutCancel(ctx), socket)
+	if err != nil {
+		return nil, unreachable(socket, err)
+	}
+	return &Podman{socket: socket, conn: conn}, nil
+}
+
+// call is ctx with the connection in it: the bindings look it up among the
+// context's values.
+func (p *Podman) call(ctx context.Context) context.Context {
+	return connected{Context: ctx, conn: p.conn}
+}
+
+type connected struct {
+	context.Context
+	conn context.Context
+}
+
+func (c connected) Value(key any) any {
+	if value := c.Context.Value(key); value != nil {
+		return value
+	}
+	return c.conn.Value(key)
+}
+
+// explain is the one place where Podman's errors become ours: doing says what
+// was asked, with names.
+func (p *Podman) explain(err error, doing string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	var (
+		f    *review.Failure
+		dial *net.OpError
+	)
+	switch {
+	case errors.As(err, &f):
+		return err
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return unreachable(p.socket, err)
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(doing, args...), err)
+}
+
+func unreachable(socket string, err error) error {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next // the innermost says it best: "connect: no such file or directory"
+	}
+	return &review.Failure{
+		What:  "Podman does not answer at " + socket,
+		Cause: err,
+		State: "nothing was changed; what is serving goes on serving",
+		Hint:  `not your branch: ask the host's administrator to run "systemctl --user status podman.socket" as the runner's user`,
+	}
+}
+
+func notFound(err error) bool { return status(err) == http.StatusNotFound }
+
+func status(err error) int {
+	var model *errorhandling.ErrorModel
+	if errors.As(err, &model) {
+		return model.ResponseCode
+	}
+	return 0
+}
+
+// labelFilter matches what carries all of the labels.
+func labelFilter(labels map[string]string) map[string][]string {
+	filter := make([]string, 0, len(labels))
+	for key, value := range labels {
+		filter = append(filter, key+"="+value)
+	}
+	return map[string][]string{"label": filter}
+}
+
+// fullDisk tells whether an error means that the host's disk is full, which is
+// nobody's job's fault.
+func fullDisk(message string) bool {
+	return strings.Contains(message, "no space left on device") || strings.Contains(message, "disk quota exceeded")
+}

@@ -1,0 +1,124 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/containers/podman/v5/pkg/bindings/containers"
+	"github.com/containers/podman/v5/pkg/bindings/images"
+	"github.com/containers/podman/v5/pkg/bindings/network"
+	"github.com/containers/podman/v5/pkg/bindings/volumes"
+	"golang.org/x/sync/errgroup"
+)
+
+// Values returns the distinct values of the label key among the containers
+// and images that carry all of the labels.
+func (p *Podman) Values(ctx context.Context, labels map[string]string, key string) ([]string, error) {
+	values := map[string]bool{}
+	found, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return nil, p.explain(err, "list containers")
+	}
+	for _, container := range found {
+		values[container.Labels[key]] = true
+	}
+	built, err := images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return nil, p.explain(err, "list images")
+	}
+	for _, image := range built {
+		values[image.Labels[key]] = true
+	}
+	delete(values, "")
+	return slices.Sorted(maps.Keys(values)), nil
+}
+
+// Remove removes everything that carries all of the labels. See
+// review.Containers. It goes on after an error, to leave as little as it can.
+func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace time.Duration) error {
+	if len(labels) == 0 {
+		return errors.New("remove: no labels, which would mean everything")
+	}
+	return errors.Join(
+		p.removeContainers(ctx, labels, grace),
+		p.removeNetworks(ctx, labels),
+		p.removeVolumes(ctx, labels),
+		p.removeImages(ctx, labels),
+	)
+}
+
+func (p *Podman) removeContainers(ctx context.Context, labels map[string]string, grace time.Duration) error {
+	found, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return p.explain(err, "list containers")
+	}
+	var group errgroup.Group
+	group.SetLimit(8)
+	for _, container := range found {
+		group.Go(func() error { return p.removeContainer(ctx, container.ID, grace) })
+	}
+	return group.Wait()
+}
+
+func (p *Podman) removeContainer(ctx context.Context, id string, grace time.Duration) error {
+	options := new(containers.RemoveOptions).WithForce(true).WithVolumes(true).WithIgnore(true).WithTimeout(uint(grace.Seconds()))
+	reports, err := containers.Remove(p.call(ctx), id, options)
+	if err != nil && !notFound(err) {
+		return p.explain(err, "remove container %s", id)
+	}
+	for _, report := range reports {
+		if report.Err != nil && !notFound(report.Err) {
+			return fmt.Errorf("remove container %s: %w", id, report.Err)
+		}
+	}
+	return nil
+}
+
+func (p *Podman) removeNetworks(ctx context.Context, labels map[string]string) error {
+	found, err := network.List(p.call(ctx), new(network.ListOptions).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return p.explain(err, "list networks")
+	}
+	var failed []error
+	for _, n := range found {
+		if _, err := network.Remove(p.call(ctx), n.Name, nil); err != nil && !notFound(err) {
+			failed = append(failed, p.explain(err, "remove network %s", n.Name))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (p *Podman) removeVolumes(ctx context.Context, labels map[string]string) error {
+	found, err := volumes.List(p.call(ctx), new(volumes.ListOptions).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return p.explain(err, "list volumes")
+	}
+	var failed []error
+	for _, v := range found {
+		if err := volumes.Remove(p.call(ctx), v.Name, nil); err != nil && !notFound(err) {
+			failed = append(failed, p.explain(err, "remove volume %s", v.Name))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (p *Podman) removeImages(ctx context.Context, labels map[string]string) error {
+	found, err := images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
+	if err != nil {
+		return p.explain(err, "list images")
+	}
+	var failed []error
+	for _, image := range found {
+		_, errs := images.Remove(p.call(ctx), []string{image.ID}, new(images.RemoveOptions).WithForce(true).WithIgnore(true))
+		for _, err := range errs {
+			if !notFound(err) {
+				failed = append(failed, p.explain(err, "remove image %s", image.ID))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}

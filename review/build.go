@@ -1,0 +1,65 @@
+package review
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+)
+
+// build makes the release's image from the project's Containerfile.
+func (d *deploy) build(ctx context.Context) (Image, error) {
+	started := time.Now()
+	containerfile, err := d.findContainerfile(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	dir := d.req.Settings.Context
+	archive, err := d.req.Checkout.Tar(ctx, dir)
+	if err != nil {
+		return Image{}, fmt.Errorf("read the build context: %w", err)
+	}
+	defer archive.Close()
+	stream := buildContext(archive, containerfile)
+	defer stream.Close()
+
+	tag := fmt.Sprintf("localhost/review/%s:%s", d.app.Name, d.next.ID)
+	log, done := d.req.Log.Section("review_build", fmt.Sprintf("Building %s from %s", tag, path.Join(dir, containerfile)))
+	id, err := d.Containers.Build(ctx, BuildSpec{
+		Tag:           tag,
+		Context:       stream,
+		Containerfile: containerfile,
+		Target:        d.req.Settings.BuildTarget,
+		Labels:        d.labels(RoleApp),
+	}, log)
+	done()
+	if err != nil {
+		return Image{}, err
+	}
+	d.next.Image = id
+	d.req.Log.Step("image", "%s, built in %s", tag, since(started))
+	return d.Containers.Image(ctx, id)
+}
+
+func (d *deploy) findContainerfile(ctx context.Context) (string, error) {
+	s := d.req.Settings
+	candidates := []string{"Containerfile", "Dockerfile"}
+	if s.Containerfile != "" {
+		candidates = []string{s.Containerfile}
+	}
+	for _, name := range candidates {
+		found, err := d.req.Checkout.Has(ctx, path.Join(s.Context, name))
+		if err != nil {
+			return "", fmt.Errorf("look for %s: %w", name, err)
+		}
+		if found {
+			return name, nil
+		}
+	}
+	return "", &Failure{
+		Kind: Build,
+		What: fmt.Sprintf("there is no %s in %q of this project", strings.Join(candidates, " and no "), s.Context),
+		Hint: `add one, or name its place with REVIEW_CONTEXT and REVIEW_CONTAINERFILE under "variables:" in this job`,
+	}
+}

@@ -1,0 +1,93 @@
+package review
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Containers is the container engine as deploying and stopping need it.
+// Every method returns when ctx ends, and is safe to call at the same time as
+// any other.
+type Containers interface {
+	// Build builds an image from a tar stream and returns its ID. What the
+	// build prints goes to log as it comes. A build that fails is a Failure of
+	// the kind Build and leaves no image.
+	Build(ctx context.Context, spec BuildSpec, log io.Writer) (imageID string, err error)
+	// Image describes an image of the local store.
+	Image(ctx context.Context, ref string) (Image, error)
+	// EnsureNetwork makes the network unless it is there.
+	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
+	// Start creates and starts a container and returns its ID. On an error
+	// nothing is left of it. A command that the image lacks is a Failure of the
+	// kind Build.
+	Start(ctx context.Context, spec Container) (id string, err error)
+	// State tells how the container does.
+	State(ctx context.Context, id string) (State, error)
+	// CheckHealth runs the image's own health check once.
+	CheckHealth(ctx context.Context, id string) (healthy bool, output string, err error)
+	// Logs returns the last lines that the container wrote, oldest first.
+	Logs(ctx context.Context, id string, lines int) ([]string, error)
+	// Values returns the distinct values of the label key among the containers
+	// and images that carry all of the labels.
+	Values(ctx context.Context, labels map[string]string, key string) ([]string, error)
+	// Remove removes the containers, networks, volumes and images that carry
+	// all of the labels. Running containers get their stop signal and grace to
+	// end. What is already gone is not an error.
+	Remove(ctx context.Context, labels map[string]string, grace time.Duration) error
+}
+
+// BuildSpec is an image to build.
+type BuildSpec struct {
+	Tag           string    // localhost/review/login-form:3f2c1a9-4711
+	Context       io.Reader // a tar stream, its root the build context
+	Containerfile string    // path in the context
+	Target        string    // build stage; "": the last
+	Labels        map[string]string
+}
+
+// Image is what a deploy asks of an image.
+type Image struct {
+	ID          string
+	Ports       []uint16 // EXPOSE, TCP only, in ascending order
+	HealthCheck bool     // the image has a HEALTHCHECK
+}
+
+// Container is a container to start, in terms that any engine has.
+type Container struct {
+	Name     string
+	Image    string
+	Command  []string // nil: the image's
+	Shell    bool     // Command replaces the image's entrypoint too, and stdin stays open
+	Hostname string
+	Network  string
+	Aliases  []string          // names in the network
+	Volumes  map[string]string // mount point by volume name; a missing volume is made, unlabelled
+	Env      map[string]string
+	Labels   map[string]string
+	Port     uint16 // published on a free port of 127.0.0.1; 0: none
+	Restart  bool   // start again whenever it ends, and after a reboot
+}
+
+// State is how a container does.
+type State struct {
+	Running  bool
+	Restarts int // how often it ended and was started again
+	ExitCode int
+	Backend  string // where its port is published: 127.0.0.1:34817
+}
+
+// Front is the web server as publishing needs it.
+type Front interface {
+	// Apply makes the front serve exactly these sites, and the ones named in
+	// keep as they are now. refused, never nil without err, holds by site name
+	// what the web server said against it; a refused site goes on as it was
+	// before, and the others are served. On err nothing was changed.
+	Apply(ctx context.Context, sites []Site, keep []string) (refused map[string]error, err error)
+	// Serves returns nil once the front answers with the site's release.
+	Serves(ctx context.Context, site Site) error
+	// Drain returns when the front has no connection to the backend any more, or when ctx ends.
+	Drain(ctx context.Context, backend string)
+	// URL is where a browser finds the host.
+	URL(host string) string
+}

@@ -1,0 +1,141 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	probeEvery   = 200 * time.Millisecond
+	probeTimeout = 5 * time.Second // one answer
+	lastLines    = 50              // of the app's log, in a failure
+)
+
+// waitHealthy returns once the new container answers as it should: its image's
+// HEALTHCHECK if there is one, else an HTTP status from 200 to 399.
+func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
+	started := time.Now()
+	timeout := d.Limits.HealthTimeout
+	if d.req.Settings.HealthTimeout != 0 {
+		timeout = d.req.Settings.HealthTimeout
+	}
+	probe := d.probeHTTP
+	if image.HealthCheck {
+		probe = d.probeHealthCheck
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	answer := "nothing yet"
+	for {
+		healthy, got := probe(limited)
+		if healthy {
+			d.req.Log.Step("health", "%s after %s", got, since(started))
+			return nil
+		}
+		if limited.Err() == nil {
+			answer = got
+			if err := d.stillRunning(limited); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limited.Done():
+			return d.unhealthy(ctx, timeout, answer)
+		case <-time.After(probeEvery):
+		}
+	}
+}
+
+// probeHTTP asks the app for its health path as the front would.
+func (d *deploy) probeHTTP(ctx context.Context) (bool, string) {
+	path := d.req.Settings.HealthPath
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.next.Backend+path, nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	scheme, _, _ := strings.Cut(d.Front.URL(d.app.Host), ":")
+	req.Host = d.app.Host
+	req.Header.Set("X-Forwarded-Proto", scheme)
+	req.Header.Set("User-Agent", "review-executor")
+	resp, err := prober.Do(req)
+	if err != nil {
+		return false, fmt.Sprintf("GET %s: %v", path, errors.Unwrap(err))
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	return resp.StatusCode >= 200 && resp.StatusCode < 400, fmt.Sprintf("GET %s answered %d", path, resp.StatusCode)
+}
+
+// prober neither follows redirects nor keeps connections.
+var prober = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func (d *deploy) probeHealthCheck(ctx context.Context) (bool, string) {
+	healthy, output, err := d.Containers.CheckHealth(ctx, d.id)
+	switch {
+	case err != nil:
+		return false, fmt.Sprintf("the image's health check could not run: %v", err)
+	case healthy:
+		return true, "the image's health check passed"
+	default:
+		return false, "the image's health check said: " + strings.TrimSpace(output)
+	}
+}
+
+// stillRunning fails as soon as the app has ended: waiting longer would not
+// bring it back.
+func (d *deploy) stillRunning(ctx context.Context) error {
+	state, err := d.Containers.State(ctx, d.id)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if state.Running && state.Restarts == 0 {
+		return nil
+	}
+	lines, hint := d.lastLines(ctx)
+	return &Failure{
+		Kind:  Build,
+		What:  fmt.Sprintf("review app %q ended before it was healthy", d.app.Name),
+		Lines: append([]string{fmt.Sprintf("its container exited with code %d; its last lines:", state.ExitCode)}, lines...),
+		Hint:  hint,
+	}
+}
+
+func (d *deploy) unhealthy(ctx context.Context, timeout time.Duration, answer string) error {
+	lines, _ := d.lastLines(ctx)
+	return &Failure{
+		Kind:  Build,
+		What:  fmt.Sprintf("review app %q was not healthy within %s", d.app.Name, timeout),
+		Lines: append([]string{"the last answer: " + answer, "its last lines:"}, lines...),
+		Hint:  "the app must listen on all addresses (0.0.0.0) at $PORT; see REVIEW_PORT, REVIEW_HEALTH_PATH and REVIEW_HEALTH_TIMEOUT",
+	}
+}
+
+func (d *deploy) lastLines(ctx context.Context) (lines []string, hint string) {
+	lines, err := d.Containers.Logs(ctx, d.id, lastLines)
+	if err != nil {
+		lines = []string{fmt.Sprintf("(its log cannot be read: %v)", err)}
+	}
+	if len(lines) == 0 {
+		lines = []string{"(it wrote nothing)"}
+	}
+	for i, line := range lines {
+		lines[i] = "| " + line
+	}
+	return lines, `variables for the app are set as REVIEW_ENV_<NAME> under "variables:" in this job`
+}

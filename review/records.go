@@ -1,0 +1,163 @@
+package review
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+)
+
+// recordVersion is the version of the records that this program writes.
+const recordVersion = 1
+
+// Records keeps one file per app under a state directory. Writers hold the
+// app's lock; a file is replaced atomically, so readers need none.
+type Records struct {
+	dir string
+}
+
+// NewRecords keeps its records under the state directory dir.
+func NewRecords(dir string) *Records { return &Records{dir: dir} }
+
+// Load returns the app's record, or nil if there is none.
+func (r *Records) Load(app string) (*Record, error) {
+	if err := CheckLabel(app); err != nil {
+		return nil, err
+	}
+	path := r.path(app)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	var record Record
+	if err := json.Unmarshal(data, &record); err != nil {
+		return nil, fmt.Errorf("record %s is damaged: %w", path, err)
+	}
+	if record.Version != recordVersion {
+		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", path, record.Version, recordVersion)
+	}
+	if record.Name != app {
+		return nil, fmt.Errorf("record %s names another app, %s", path, Printable(record.Name, 80))
+	}
+	return &record, nil
+}
+
+// All returns every record, by name. damaged tells, by app, which ones cannot
+// be read and why: they do not hide the rest.
+func (r *Records) All() (records []Record, damaged map[string]error, err error) {
+	entries, err := os.ReadDir(filepath.Join(r.dir, "apps"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("list records: %w", err)
+	}
+	damaged = map[string]error{}
+	for _, entry := range entries {
+		app, found := strings.CutSuffix(entry.Name(), ".json")
+		if !found || CheckLabel(app) != nil {
+			continue // a file being written
+		}
+		record, err := r.Load(app)
+		switch {
+		case err != nil:
+			damaged[app] = err
+		case record != nil:
+			records = append(records, *record)
+		}
+	}
+	return records, damaged, nil
+}
+
+// Save replaces the app's record. When it fails, the record before it stays.
+func (r *Records) Save(record Record) error {
+	if err := CheckLabel(record.Name); err != nil {
+		return err
+	}
+	record.Version = recordVersion
+	data, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(r.path(record.Name)), 0o750); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	if err := renameio.WriteFile(r.path(record.Name), append(data, '\n'), 0o640); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	return nil
+}
+
+// Delete removes the app's record. A missing one is not an error.
+func (r *Records) Delete(app string) error {
+	if err := CheckLabel(app); err != nil {
+		return err
+	}
+	if err := os.Remove(r.path(app)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove record: %w", err)
+	}
+	return nil
+}
+
+// Lock waits until nobody else works on the app and returns how to let go.
+// waiting is called once if another holds it.
+func (r *Records) Lock(ctx context.Context, app string, waiting func()) (unlock func(), err error) {
+	if err := CheckLabel(app); err != nil {
+		return nil, err
+	}
+	return r.lock(ctx, app, waiting)
+}
+
+// LockFront waits for the one lock that every change of the front takes.
+func (r *Records) LockFront(ctx context.Context) (unlock func(), err error) {
+	return r.lock(ctx, "_front", func() {}) // no app has an underscore
+}
+
+// lock takes locks/NAME.lock and removes the file when it lets go. Because the
+// file may go while another waits for it, the winner checks that what it
+// locked is still the file of that name.
+func (r *Records) lock(ctx context.Context, name string, waiting func()) (func(), error) {
+	dir := filepath.Join(r.dir, "locks")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	path := filepath.Join(dir, name+".lock")
+	for {
+		l := flock.New(path, flock.SetPermissions(0o640))
+		locked, err := l.TryLock()
+		if err == nil && !locked {
+			waiting()
+			waiting = func() {}
+			_, err = l.TryLockContext(ctx, 50*time.Millisecond)
+		}
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		if current(l, path) {
+			return func() { os.Remove(path); l.Close() }, nil
+		}
+		l.Close()
+	}
+}
+
+func current(l *flock.Flock, path string) bool {
+	held, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(held, named)
+}
+
+func (r *Records) path(app string) string {
+	return filepath.Join(r.dir, "apps", app+".json")
+}

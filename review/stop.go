@@ -1,0 +1,46 @@
+package review
+
+import (
+	"context"
+	"fmt"
+)
+
+// Stop removes the app's virtual host, then its containers, network, volumes
+// and images, and its record. Stopping an app that is already gone is not an
+// error: GitLab runs on_stop jobs twice. It needs nothing but the app's name
+// and refuses an app of that name that belongs to somebody else.
+func (l *Lifecycle) Stop(ctx context.Context, app App, log *Log) error {
+	unlock, err := l.lock(ctx, app, log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	record, err := l.Records.Load(app.Name)
+	if err != nil {
+		return err
+	}
+	if record != nil && !record.owns(app) {
+		return ownedBy(*record)
+	}
+	if err := l.remove(ctx, app.Name); err != nil {
+		return remaining(err, "stopping it again is safe and continues where this ended")
+	}
+	if record == nil {
+		log.Line("Review app %s was not running; nothing of it is left", app.Name)
+		return nil
+	}
+	log.Line("Stopped review app %s; nothing of it is left", app.Name)
+	return nil
+}
+
+// remove takes the app off the front first: nobody shall meet a dead backend.
+// After a kill in between, the labels still find the rest.
+func (l *Lifecycle) remove(ctx context.Context, name string) error {
+	if err := l.Records.Delete(name); err != nil {
+		return err
+	}
+	if _, err := l.ApplyFront(ctx); err != nil {
+		return fmt.Errorf("take %s off the front: %w", name, err)
+	}
+	return l.Containers.Remove(ctx, map[string]string{LabelApp: name}, l.Limits.StopGrace)
+}
