@@ -24,6 +24,9 @@ func (p *Podman) Values(ctx context.Context, labels map[string]string, key strin
 		return nil, p.explain(err, "list containers")
 	}
 	for _, container := range found {
+		if !carries(container.Labels, labels) {
+			continue
+		}
 		values[container.Labels[key]] = true
 	}
 	built, err := images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
@@ -31,6 +34,9 @@ func (p *Podman) Values(ctx context.Context, labels map[string]string, key strin
 		return nil, p.explain(err, "list images")
 	}
 	for _, image := range built {
+		if !carries(image.Labels, labels) {
+			continue
+		}
 		values[image.Labels[key]] = true
 	}
 	delete(values, "")
@@ -51,6 +57,17 @@ func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace tim
 	)
 }
 
+// carries tells whether an object has all of the labels. The service's own
+// filter takes one of several for enough, for volumes at least (Podman 4.3).
+func carries(object, labels map[string]string) bool {
+	for key, value := range labels {
+		if object[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
 func (p *Podman) removeContainers(ctx context.Context, labels map[string]string, grace time.Duration) error {
 	found, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(labelFilter(labels)))
 	if err != nil {
@@ -59,6 +76,9 @@ func (p *Podman) removeContainers(ctx context.Context, labels map[string]string,
 	var group errgroup.Group
 	group.SetLimit(8)
 	for _, container := range found {
+		if !carries(container.Labels, labels) {
+			continue
+		}
 		group.Go(func() error { return p.removeContainer(ctx, container.ID, grace) })
 	}
 	return group.Wait()
@@ -85,6 +105,9 @@ func (p *Podman) removeNetworks(ctx context.Context, labels map[string]string) e
 	}
 	var failed []error
 	for _, n := range found {
+		if !carries(n.Labels, labels) {
+			continue
+		}
 		if _, err := network.Remove(p.call(ctx), n.Name, nil); err != nil && !notFound(err) {
 			failed = append(failed, p.explain(err, "remove network %s", n.Name))
 		}
@@ -99,6 +122,9 @@ func (p *Podman) removeVolumes(ctx context.Context, labels map[string]string) er
 	}
 	var failed []error
 	for _, v := range found {
+		if !carries(v.Labels, labels) {
+			continue
+		}
 		if err := volumes.Remove(p.call(ctx), v.Name, nil); err != nil && !notFound(err) {
 			failed = append(failed, p.explain(err, "remove volume %s", v.Name))
 		}
@@ -113,6 +139,9 @@ func (p *Podman) removeImages(ctx context.Context, labels map[string]string) err
 	}
 	var failed []error
 	for _, image := range found {
+		if !carries(image.Labels, labels) {
+			continue
+		}
 		_, errs := images.Remove(p.call(ctx), []string{image.ID}, new(images.RemoveOptions).WithForce(true).WithIgnore(true))
 		for _, err := range errs {
 			if !notFound(err) {

@@ -31,7 +31,8 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Context:       stream,
 		Containerfile: containerfile,
 		Target:        d.req.Settings.BuildTarget,
-		Labels:        d.labels(RoleApp),
+		// Each label is a step in the build's output: only those that find it again.
+		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID},
 	}, log)
 	done()
 	if err != nil {
