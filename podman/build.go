@@ -32,16 +32,12 @@ func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 	if err != nil {
 		return "", err
 	}
-	body := &sourceReader{Reader: spec.Context}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+buildQuery(spec).Encode(), body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+buildQuery(spec).Encode(), spec.Context)
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-tar")
 	resp, err := conn.Client.Do(req)
-	if body.err != nil {
-		return "", body.err // the stream's own failure, not what the service made of its end
-	}
 	if err != nil {
 		return "", p.explain(err, "build image %s", spec.Tag)
 	}
@@ -51,9 +47,6 @@ func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 		return "", buildFailed(spec, errorMessage(message))
 	}
 	id, err := readBuild(resp.Body, spec, log)
-	if body.err != nil {
-		return "", body.err
-	}
 	return id, p.explain(err, "build image %s", spec.Tag)
 }
 
@@ -129,20 +122,6 @@ func errorMessage(body []byte) string {
 		return model.Message
 	}
 	return string(body)
-}
-
-// sourceReader remembers why the build context could not be read.
-type sourceReader struct {
-	io.Reader
-	err error
-}
-
-func (s *sourceReader) Read(b []byte) (int, error) {
-	n, err := s.Reader.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 // Image describes an image of the local store.

@@ -43,8 +43,8 @@ func (p *Podman) call(ctx context.Context) context.Context {
 }
 
 type connected struct {
-	context.Context
-	conn context.Context
+	context.Context                 //nolint:containedctx // it is one
+	conn            context.Context //nolint:containedctx // the bindings carry their connection in a context
 }
 
 func (c connected) Value(key any) any {
@@ -96,13 +96,14 @@ func status(err error) int {
 	return 0
 }
 
-// labelFilter matches what carries all of the labels.
+// labelFilter lets the service pick what has one of the labels; the caller
+// looks for the others. Podman 4.3 takes several for "any of" with volumes and
+// finds no image that has them all.
 func labelFilter(labels map[string]string) map[string][]string {
-	filter := make([]string, 0, len(labels))
 	for key, value := range labels {
-		filter = append(filter, key+"="+value)
+		return map[string][]string{"label": {key + "=" + value}}
 	}
-	return map[string][]string{"label": filter}
+	return nil
 }
 
 // fullDisk tells whether an error means that the host's disk is full, which is

@@ -57,8 +57,7 @@ func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace tim
 	)
 }
 
-// carries tells whether an object has all of the labels. The service's own
-// filter takes one of several for enough, for volumes at least (Podman 4.3).
+// carries tells whether an object has all of the labels.
 func carries(object, labels map[string]string) bool {
 	for key, value := range labels {
 		if object[key] != value {

@@ -21,8 +21,7 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		return Image{}, fmt.Errorf("read the build context: %w", err)
 	}
 	defer archive.Close()
-	stream := buildContext(archive, containerfile)
-	defer stream.Close()
+	stream := newBuildContext(archive, containerfile)
 
 	tag := fmt.Sprintf("localhost/review/%s:%s", d.app.Name, d.next.ID)
 	log, done := d.req.Log.Section("review_build", fmt.Sprintf("Building %s from %s", tag, path.Join(dir, containerfile)))
@@ -35,6 +34,9 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID},
 	}, log)
 	done()
+	if broken := stream.end(); broken != nil {
+		return Image{}, broken // and not what the engine made of it
+	}
 	if err != nil {
 		return Image{}, err
 	}

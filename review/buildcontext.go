@@ -9,24 +9,46 @@ import (
 	"strings"
 )
 
-// buildContext rewrites the archive of a directory as the context of a build:
-// the top directory becomes the root, .git stays out (it may hold the job's
-// token), and so do devices and pipes.
+// buildContext is the archive of a directory on its way to become the context of a
+// build: the top directory becomes the root, .git stays out (it may hold the
+// job's token), and so do devices and pipes.
 //
 // The engine opens the Containerfile and the ignore files by their names on the
-// host. A symbolic link there would make it read the host's own files, so the
-// stream ends with a Failure of the kind Build when there is one.
-func buildContext(archive io.Reader, containerfile string) io.ReadCloser {
+// host. A symbolic link there would make it read the host's own files. When one
+// comes, or when the archive breaks, the stream ends early but well-formed,
+// with an empty Containerfile that cannot be built: an engine that loses its
+// stream may leave behind what it has got (Podman 4.3 does).
+type buildContext struct {
+	*io.PipeReader
+	done chan struct{}
+	err  error
+}
+
+func newBuildContext(archive io.Reader, containerfile string) *buildContext {
 	r, w := io.Pipe()
+	c := &buildContext{PipeReader: r, done: make(chan struct{})}
 	go func() {
+		defer close(c.done)
 		out := tar.NewWriter(w)
-		err := copyContext(out, tar.NewReader(archive), containerfile)
-		if err == nil {
-			err = out.Close()
+		c.err = copyContext(out, tar.NewReader(archive), containerfile)
+		if c.err != nil {
+			_ = out.Flush()
+			_ = out.WriteHeader(&tar.Header{Name: containerfile, Typeflag: tar.TypeReg, Mode: 0o644})
 		}
-		w.CloseWithError(err)
+		w.CloseWithError(out.Close())
 	}()
-	return r
+	return c
+}
+
+// end gives the stream up and returns why it ended early, if it did. It is no
+// Close, because an HTTP client calls that and breaks the request on an error.
+func (c *buildContext) end() error {
+	c.PipeReader.Close()
+	<-c.done
+	if errors.Is(c.err, io.ErrClosedPipe) {
+		return nil // the engine had enough
+	}
+	return c.err
 }
 
 func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
@@ -59,10 +81,28 @@ func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
 		if err := out.WriteHeader(h); err != nil {
 			return err
 		}
-		if _, err := io.Copy(out, in); err != nil {
+		if err := copyFile(out, in, h.Size); err != nil {
 			return err
 		}
 	}
+}
+
+// copyFile copies one entry's content. If the archive breaks in its middle,
+// zeros fill the rest: the stream must stay well-formed.
+func copyFile(out io.Writer, in io.Reader, size int64) error {
+	n, err := io.Copy(out, in)
+	if err == nil {
+		return nil
+	}
+	_, _ = io.CopyN(out, zeros{}, size-n)
+	return fmt.Errorf("read the build context: %w", err)
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // inContext takes the top directory off an entry's name.

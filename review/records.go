@@ -139,13 +139,13 @@ func (r *Records) lock(ctx context.Context, name string, waiting func()) (func()
 			_, err = l.TryLockContext(ctx, 50*time.Millisecond)
 		}
 		if err != nil {
-			l.Close()
+			_ = l.Close()
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
 		if current(l, path) {
-			return func() { os.Remove(path); l.Close() }, nil
+			return func() { _, _ = os.Remove(path), l.Close() }, nil
 		}
-		l.Close()
+		_ = l.Close()
 	}
 }
 

@@ -33,6 +33,30 @@ func (l *Lifecycle) Stop(ctx context.Context, app App, log *Log) error {
 	return nil
 }
 
+// Find returns the app of that name: from its record, or, without one, as far
+// as the containers of a stop that was killed still tell of it.
+func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
+	record, err := l.Records.Load(name)
+	if err != nil {
+		return App{}, err
+	}
+	if record != nil {
+		return record.App, nil
+	}
+	left, err := l.Containers.Values(ctx, map[string]string{LabelApp: name}, LabelRelease)
+	if err != nil {
+		return App{}, err
+	}
+	if len(left) > 0 {
+		return App{Name: name}, nil
+	}
+	return App{}, &Failure{
+		What:  fmt.Sprintf("there is no review app %q", name),
+		State: "nothing was changed",
+		Hint:  `"review-executor list" shows those that are there`,
+	}
+}
+
 // remove takes the app off the front first: nobody shall meet a dead backend.
 // After a kill in between, the labels still find the rest.
 func (l *Lifecycle) remove(ctx context.Context, name string) error {

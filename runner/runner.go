@@ -60,7 +60,7 @@ func (j Job) Run(ctx context.Context, executor []string, log io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	c.workspace = workspace{dir, filepath.Join(dir, "job-response"), filepath.Join(dir, "exit-code")}
-	response, err := c.played.response()
+	response, err := c.response()
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,9 @@ down() {
 		kill "$pid" 2>/dev/null || true
 		wait_gone "$pid"
 	fi
-	pkill -f "^/usr/lib/podman/aardvark-dns --config $dir/" 2>/dev/null || true
+	# Podman keeps a monitor of every exec session for some minutes.
+	pkill -KILL -f "conmon .* -b $dir/" 2>/dev/null || true
+	pkill -f "aardvark-dns --config $dir/" 2>/dev/null || true
 	umount "$dir/store/overlay" 2>/dev/null || true
 	rm -rf "$dir" 2>/dev/null || podman unshare rm -rf "$dir"
 }

@@ -5,15 +5,14 @@
 #   localhost/review-demo/busybox  busybox alone, 2 MB
 #   localhost/review-demo/debian   Debian with git, git-lfs, Django and gunicorn
 #
-# Prints the store's directory. What is made is kept under build/images, by the
+# Prints the store's directory. What is made is kept in the user's cache, by the
 # hash of this file, and made anew when this file changes.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 suite=trixie
 debian=(ca-certificates git git-lfs python3-django gunicorn python3-whitenoise)
 
-dir=$PWD/build/images/$(sha256sum scripts/images.sh | cut -c1-12)-$(id -u)
+dir=${XDG_CACHE_HOME:-$HOME/.cache}/review-executor/images-$(sha256sum "$0" | cut -c1-12)
 mkdir -p "$dir"
 exec 9>"$dir.lock"
 flock 9

@@ -23,11 +23,11 @@ type usageError struct{ error }
 //
 // Called by gitlab-runner, the codes are those that it asks for: BUILD_FAILURE_EXIT_CODE
 // for the job's fault, SYSTEM_FAILURE_EXIT_CODE for any other.
-func exitCode(err error, _, stderr io.Writer) int {
+func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	kind := review.System
+	var kind review.Kind
 	var (
 		script *executor.ScriptError
 		usage  usageError

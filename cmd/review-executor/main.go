@@ -14,5 +14,5 @@ func main() {
 	defer stop()
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
-	os.Exit(exitCode(err, os.Stdout, os.Stderr)) //nolint:gocritic // stop has nothing left to do
+	os.Exit(exitCode(err, os.Stderr)) //nolint:gocritic // stop has nothing left to do
 }
