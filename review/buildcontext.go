@@ -17,7 +17,8 @@ import (
 // host. A symbolic link there would make it read the host's own files. When one
 // comes, or when the archive breaks, the stream ends early but well-formed,
 // with an empty Containerfile that cannot be built: an engine that loses its
-// stream may leave behind what it has got (Podman 4.3 does).
+// stream may leave behind what it has got (Podman 4.3 does). Only when it broke
+// inside a big file, the stream breaks as well.
 type buildContext struct {
 	*io.PipeReader
 	done chan struct{}
@@ -32,7 +33,6 @@ func newBuildContext(archive io.Reader, containerfile string) *buildContext {
 		out := tar.NewWriter(w)
 		c.err = copyContext(out, tar.NewReader(archive), containerfile)
 		if c.err != nil {
-			_ = out.Flush()
 			_ = out.WriteHeader(&tar.Header{Name: containerfile, Typeflag: tar.TypeReg, Mode: 0o644})
 		}
 		w.CloseWithError(out.Close())
@@ -87,14 +87,19 @@ func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
 	}
 }
 
+// maxFill is how much of a file is made up to keep a broken stream well-formed.
+const maxFill = 16 << 20
+
 // copyFile copies one entry's content. If the archive breaks in its middle,
-// zeros fill the rest: the stream must stay well-formed.
+// zeros fill the rest.
 func copyFile(out io.Writer, in io.Reader, size int64) error {
 	n, err := io.Copy(out, in)
 	if err == nil {
 		return nil
 	}
-	_, _ = io.CopyN(out, zeros{}, size-n)
+	if size-n <= maxFill {
+		_, _ = io.CopyN(out, zeros{}, size-n)
+	}
 	return fmt.Errorf("read the build context: %w", err)
 }
 
