@@ -118,11 +118,15 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 
 func (d *deploy) unhealthy(ctx context.Context, timeout time.Duration, answer string) error {
 	lines, _ := d.lastLines(ctx)
+	hint := "the app must listen on all addresses (0.0.0.0) at $PORT; see REVIEW_PORT and REVIEW_HEALTH_TIMEOUT"
+	if strings.Contains(answer, " answered ") {
+		hint = "name a path that answers without a login, with a status from 200 to 399, in REVIEW_HEALTH_PATH"
+	}
 	return &Failure{
 		Kind:  Build,
 		What:  fmt.Sprintf("review app %q was not healthy within %s", d.app.Name, timeout),
 		Lines: append([]string{"the last answer: " + answer, "its last lines:"}, lines...),
-		Hint:  "the app must listen on all addresses (0.0.0.0) at $PORT; see REVIEW_PORT, REVIEW_HEALTH_PATH and REVIEW_HEALTH_TIMEOUT",
+		Hint:  hint,
 	}
 }
 

@@ -18,13 +18,20 @@ const settingPrefix = "REVIEW_"
 // Settings is what a project sets of its app through CI variables. All of it
 // is a stranger's word; ParseSettings checks it.
 type Settings struct {
-	Port          uint16            // REVIEW_PORT; 0: the image's EXPOSE
-	HealthPath    string            // REVIEW_HEALTH_PATH; begins with /
-	HealthTimeout time.Duration     // REVIEW_HEALTH_TIMEOUT; 0: the host's
-	Containerfile string            // REVIEW_CONTAINERFILE; relative to Context; "": Containerfile or Dockerfile
-	Context       string            // REVIEW_CONTEXT; relative to the project's directory
-	BuildTarget   string            // REVIEW_BUILD_TARGET; a stage of the Containerfile
-	Env           map[string]string // REVIEW_ENV_<NAME>, by NAME
+	// REVIEW_PORT; port that the app listens on. Without it, the port that the image exposes.
+	Port uint16
+	// REVIEW_HEALTH_PATH; path that answers with a status from 200 to 399 once the app is healthy. Without it, "/". An image's HEALTHCHECK is used in its place.
+	HealthPath string
+	// REVIEW_HEALTH_TIMEOUT; how long the app may take to become healthy: "90s", "2m", or seconds. Without it, limits.health_timeout.
+	HealthTimeout time.Duration
+	// REVIEW_CONTAINERFILE; path of the Containerfile in the context. Without it, Containerfile or Dockerfile.
+	Containerfile string
+	// REVIEW_CONTEXT; directory of the project that is built. Without it, the project's root. Its .git stays out.
+	Context string
+	// REVIEW_BUILD_TARGET; stage of the Containerfile to build. Without it, the last.
+	BuildTarget string
+	// REVIEW_ENV_<NAME>; NAME in the app's environment.
+	Env map[string]string
 }
 
 var (

@@ -21,6 +21,9 @@ const cloneDepth = 20
 // resolve finds the branch's commit and fills in the branch. A branch that is
 // gone will do for a stop, which needs none.
 func (j *Job) resolve(ctx context.Context) (sha string, err error) {
+	if j.Dir, err = git(ctx, j.Dir, "rev-parse", "--show-toplevel"); err != nil {
+		return "", fmt.Errorf("no git checkout: %w", err)
+	}
 	if j.Branch == "" {
 		j.Branch, err = git(ctx, j.Dir, "symbolic-ref", "--short", "HEAD")
 		if err != nil {
@@ -57,11 +60,7 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 func (p played) writeRepository(ctx context.Context, tmp string, w io.Writer) error {
 	clone := filepath.Join(tmp, "clone.git")
 	defer os.RemoveAll(clone)
-	from, err := filepath.Abs(p.Dir)
-	if err != nil {
-		return err
-	}
-	if _, err := git(ctx, tmp, "clone", "--quiet", "--bare", fmt.Sprintf("--depth=%d", cloneDepth), "--no-tags", "--branch="+p.Branch, "file://"+from, clone); err != nil {
+	if _, err := git(ctx, tmp, "clone", "--quiet", "--bare", fmt.Sprintf("--depth=%d", cloneDepth), "--no-tags", "--branch="+p.Branch, "file://"+p.Dir, clone); err != nil {
 		return err
 	}
 	zip := gzip.NewWriter(w)

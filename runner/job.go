@@ -21,7 +21,7 @@ import (
 
 // Job is a job to play.
 type Job struct {
-	Dir         string            // a git checkout
+	Dir         string            // a directory of a git checkout
 	Branch      string            // "": the branch that is checked out
 	Environment string            // may hold $CI_… variables; "": none
 	Action      string            // of the environment: start or stop
@@ -60,16 +60,12 @@ var (
 )
 
 func newPlayed(job Job, sha string) played {
-	dir, err := filepath.Abs(job.Dir)
-	if err != nil {
-		dir = job.Dir
-	}
 	hash := fnv.New32a()
-	hash.Write([]byte(dir))
+	hash.Write([]byte(job.Dir))
 	p := played{
 		Job:     job,
 		id:      time.Now().UnixMicro(),
-		project: project + strings.Trim(notInPath.ReplaceAllString(filepath.Base(dir), "-"), "-."),
+		project: project + strings.Trim(notInPath.ReplaceAllString(filepath.Base(job.Dir), "-"), "-."),
 		number:  projectBase + int64(hash.Sum32()),
 		sha:     sha,
 	}

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-demo=$PWD/build/demo # a link to the review host's directory
+demo=${REVIEW_DEMO:-$PWD/build/demo} # a link to the review host's directory
 program=$PWD/build/review-executor
 
 start() {

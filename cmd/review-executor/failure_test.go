@@ -37,7 +37,7 @@ func TestTry_FailedDeployKeepsTheVersionBefore(t *testing.T) {
 		},
 		"answers 500": {
 			"FROM localhost/review-demo/busybox\nEXPOSE 80\nCMD [\"sh\", \"-c\", \"while :; do printf 'HTTP/1.0 500 Oops\\\\r\\\\n\\\\r\\\\n' | nc -l -p 80; done\"]\n", []string{"REVIEW_HEALTH_TIMEOUT=2s"},
-			[]string{"the last answer: GET / answered 500"},
+			[]string{"the last answer: GET / answered 500", "REVIEW_HEALTH_PATH"},
 		},
 		"no port":       {"FROM localhost/review-demo/busybox\nCMD [\"sleep\", \"1000\"]\n", nil, []string{"ERROR: the image exposes no port", "REVIEW_PORT"}},
 		"several ports": {"FROM localhost/review-demo/busybox\nEXPOSE 80 443\n", nil, []string{"ERROR: the image exposes several ports: 80, 443"}},

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs everything: formatting, linters, and all tests, in random order, on
+# review hosts of their own. The whole output is in build/test.log; tests that
+# were skipped are listed at the end with their reasons.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p build
+
+scripts/install.sh
+unformatted=$(gofmt -l cmd apache executor internal podman review runner)
+[ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
+make --no-print-directory lint
+
+# GitLab's own parser of .gitlab-ci.yml is not to be had; this is the closest.
+ci_local=${XDG_CACHE_HOME:-$HOME/.cache}/review-executor/gitlab-ci-local-4.73.0
+if [ ! -e "$ci_local/done" ] && command -v npm >/dev/null; then
+	npm install --silent --no-save --ignore-scripts --prefix "$ci_local" gitlab-ci-local@4.73.0 >/dev/null && touch "$ci_local/done"
+fi
+export GITLAB_CI_LOCAL=$ci_local/node_modules/.bin/gitlab-ci-local
+
+echo "Running the tests; their output is in build/test.log"
+status=0
+go test -count=1 -shuffle=on -timeout=40m -v ./... >build/test.log 2>&1 || status=$?
+grep -E '^(ok|FAIL|panic:|\?) ' build/test.log || true
+grep -E -A 40 '^ *--- FAIL' build/test.log || true
+if grep -q -- '--- SKIP' build/test.log; then
+	echo "Skipped:"
+	grep -A 1 -- '--- SKIP' build/test.log
+fi
+exit $status
