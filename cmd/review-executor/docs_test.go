@@ -34,10 +34,10 @@ func blocks(t *testing.T, page, language string) []string {
 // TestDocs_EveryCommandRuns runs every command of every page as it stands
 // there, but for DIR. "make test" is what runs this test.
 func TestDocs_EveryCommandRuns(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
-		t.Run(page, func(t *testing.T) {
+	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
+		t.Run(doc, func(t *testing.T) {
 			p := newProject(t, page("from the docs"))
-			for _, block := range blocks(t, page, "sh") {
+			for _, block := range blocks(t, doc, "sh") {
 				for _, line := range strings.Split(strings.TrimSpace(block), "\n") {
 					if line == "make test" {
 						continue
