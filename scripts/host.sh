@@ -41,6 +41,8 @@ start_podman() {
 		cgroup_manager = "cgroupfs"
 		events_logger = "file"
 		lock_type = "file"
+		static_dir = "$dir/store/libpod"
+		volume_path = "$dir/store/volumes"
 		tmp_dir = "$dir/run/libpod"
 		$runtime
 		[network]
@@ -52,6 +54,7 @@ start_podman() {
 		[storage]
 		driver = "overlay"
 		graphroot = "$dir/store"
+		rootless_storage_path = "$dir/store"
 		runroot = "$dir/run/storage"
 		[storage.options]
 		additionalimagestores = ["$images"]
