@@ -27,7 +27,7 @@ fmt: ## format the Go files
 	@gofmt -l -w .
 
 bench: build ## measure; prints a table and writes build/bench.json
-	@scripts/bench.sh
+	@go run ./internal/bench
 
 build/golangci-lint:
 	@GOBIN=$(CURDIR)/build GOFLAGS= go install $(LINTER)

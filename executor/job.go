@@ -131,10 +131,10 @@ func (j Job) check() error {
 		problems = append(problems, err)
 	}
 	if !isHex(j.SHA) {
-		problems = append(problems, fmt.Errorf("git_info.sha %s is no commit", review.Printable(j.SHA, 80)))
+		problems = append(problems, fmt.Errorf("git_info.sha %q is no commit", review.Printable(j.SHA, 80)))
 	}
 	if j.Ref == "" || len(j.Ref) > 1024 || strings.ContainsAny(j.Ref, "\x00\n\r") {
-		problems = append(problems, fmt.Errorf("git_info.ref %s is no ref", review.Printable(j.Ref, 80)))
+		problems = append(problems, fmt.Errorf("git_info.ref %q is no ref", review.Printable(j.Ref, 80)))
 	}
 	return errors.Join(problems...)
 }
@@ -145,7 +145,7 @@ func checkProject(project string) error {
 		clean = clean && (r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
 	}
 	if !clean {
-		return fmt.Errorf("project path %s is not one", review.Printable(project, 80))
+		return fmt.Errorf("project path %q is not one", review.Printable(project, 80))
 	}
 	return nil
 }

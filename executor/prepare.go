@@ -31,6 +31,14 @@ func (e *Executor) Prepare(ctx context.Context) error {
 	if len(job.Services) > 0 {
 		e.log().Line("WARNING: services are not started: %s", strings.Join(job.Services, ", "))
 	}
+	if e.deploys(job) { // what cannot be deployed is said before anything runs
+		if _, _, err := e.settings(); err != nil {
+			return err
+		}
+		if _, err := e.Apps.App(e.request(job, review.Settings{})); err != nil {
+			return err
+		}
+	}
 	if err := e.removeJob(ctx, job.ID); err != nil { // what a killed prepare left
 		return err
 	}

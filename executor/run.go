@@ -101,15 +101,9 @@ type ScriptError struct{ Exit int }
 func (s *ScriptError) Error() string { return fmt.Sprintf("the script exited with code %d", s.Exit) }
 
 func (e *Executor) deploy(ctx context.Context, job Job) error {
-	settings, unknown, err := review.ParseSettings(e.variables())
+	settings, unknown, err := e.settings()
 	if err != nil {
-		return &review.Failure{
-			Kind:  review.Build,
-			What:  "the job's settings cannot be used",
-			Cause: err,
-			State: "nothing was changed",
-			Hint:  `correct them under "variables:" in this job, or in the project's CI/CD settings`,
-		}
+		return err
 	}
 	for _, name := range unknown {
 		e.log().Line("WARNING: %s means nothing to review-executor; is it misspelt?", name)
@@ -119,6 +113,21 @@ func (e *Executor) deploy(ctx context.Context, job Job) error {
 		return err
 	}
 	return e.writeReport(ctx, job, app)
+}
+
+// settings are the REVIEW_ variables of the job.
+func (e *Executor) settings() (settings review.Settings, unknown []string, err error) {
+	settings, unknown, err = review.ParseSettings(e.variables())
+	if err != nil {
+		return settings, nil, &review.Failure{
+			Kind:  review.Build,
+			What:  "the job's settings cannot be used",
+			Cause: err,
+			State: "nothing was changed",
+			Hint:  `correct them under "variables:" in this job, or in the project's CI/CD settings`,
+		}
+	}
+	return settings, unknown, nil
 }
 
 // writeReport leaves review.env in the project's directory, for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -23,7 +24,14 @@ import (
 func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
 	there, err := network.Exists(p.call(ctx), name, nil)
 	if err == nil && !there {
-		_, err = network.Create(p.call(ctx), &nettypes.Network{Name: name, Driver: "bridge", DNSEnabled: true, Labels: labels})
+		_, err = network.Create(p.call(ctx), &nettypes.Network{
+			Name:       name,
+			Driver:     "bridge",
+			DNSEnabled: true,
+			Labels:     labels,
+			// Podman counts its bridges per store, so two stores could share one.
+			NetworkInterface: fmt.Sprintf("review%08x", rand.Uint32()), //nolint:gosec // a name, no secret
+		})
 	}
 	return p.explain(err, "create network %s", name)
 }

@@ -12,12 +12,15 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/errorhandling"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
+
+const connectTimeout = 30 * time.Second
 
 // Podman is a connection to one Podman service. It is safe to use from many
 // goroutines.
@@ -29,7 +32,10 @@ type Podman struct {
 // Connect reaches the Podman service at socket, such as
 // unix:///run/user/999/podman/podman.sock.
 func Connect(ctx context.Context, socket string) (*Podman, error) {
-	conn, err := bindings.NewConnection(context.WithoutCancel(ctx), socket)
+	// Only the connection's values are used later, so the context may end.
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := bindings.NewConnection(ctx, socket)
 	if err != nil {
 		return nil, unreachable(socket, err)
 	}

@@ -39,8 +39,12 @@ func (f *Failure) Unwrap() error { return f.Cause }
 // Text is the failure for a job log or a terminal, over several lines.
 func (f *Failure) Text() string {
 	var b strings.Builder
-	b.WriteString("ERROR: " + f.What + "\n")
+	what, more, _ := strings.Cut(f.What, "\n")
+	b.WriteString("ERROR: " + Printable(what, 500) + "\n")
 	var rest []string
+	if more != "" {
+		rest = strings.Split(more, "\n")
+	}
 	if f.Cause != nil {
 		rest = append(rest, strings.Split(strings.TrimSpace(f.Cause.Error()), "\n")...)
 	}

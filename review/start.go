@@ -15,12 +15,13 @@ func (d *deploy) start(ctx context.Context, image Image) error {
 	if err != nil {
 		return err
 	}
-	network := "review-" + d.app.Name
+	// "app-" keeps an app called job-4711 out of that job's network.
+	network := "review-app-" + d.app.Name
 	if err := d.Containers.EnsureNetwork(ctx, network, map[string]string{LabelApp: d.app.Name, LabelRole: RoleApp}); err != nil {
 		return err
 	}
 	d.id, err = d.Containers.Start(ctx, Container{
-		Name:     fmt.Sprintf("review-%s-%s", d.app.Name, d.next.ID),
+		Name:     fmt.Sprintf("review-app-%s-%s", d.app.Name, d.next.ID),
 		Image:    image.ID,
 		Hostname: d.app.Name,
 		Network:  network,

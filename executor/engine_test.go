@@ -1,0 +1,230 @@
+package executor
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// fakeEngine is a container engine in memory: an Engine and a review.Containers
+// at once, as the real one. It notes what was done to it.
+type fakeEngine struct {
+	mu      sync.Mutex
+	calls   []string                    // "pull IMAGE", "start NAME IMAGE", "exec CONTAINER USER", …
+	running map[string]review.Container // by name
+	files   map[string][]byte           // written, by container:file
+	stdin   string                      // of the last exec
+	command []string                    // of the last exec
+
+	// what happens
+	exit    int // of every exec
+	dies    bool
+	broken  map[string]error // by the first word of a call
+	written func()           // called within every exec
+}
+
+func newFakeEngine() *fakeEngine {
+	return &fakeEngine{running: map[string]review.Container{}, files: map[string][]byte{}, broken: map[string]error{}}
+}
+
+func (f *fakeEngine) call(verb, format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, verb+" "+fmt.Sprintf(format, args...))
+	return f.broken[verb]
+}
+
+// did lists the calls of the verbs, sorted: some are made at the same time.
+func (f *fakeEngine) did(verbs ...string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []string
+	for _, call := range f.calls {
+		verb, _, _ := strings.Cut(call, " ")
+		if slices.Contains(verbs, verb) {
+			found = append(found, call)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func (f *fakeEngine) Pull(_ context.Context, image string, _ io.Writer) error {
+	return f.call("pull", "%s", image)
+}
+
+func (f *fakeEngine) EnsureNetwork(_ context.Context, name string, _ map[string]string) error {
+	return f.call("network", "%s", name)
+}
+
+func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string) error {
+	return f.call("volume", "%s", name)
+}
+
+func (f *fakeEngine) Start(_ context.Context, spec review.Container) (string, error) {
+	if err := f.call("start", "%s %s", spec.Name, spec.Image); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running[spec.Name] = spec
+	return spec.Name, nil
+}
+
+func (f *fakeEngine) State(_ context.Context, container string) (review.State, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, running := f.running[container]
+	return review.State{Running: running, Backend: "127.0.0.1:1"}, nil
+}
+
+func (f *fakeEngine) Exec(_ context.Context, container, user string, command []string, stdin io.Reader, _, _ io.Writer) (int, error) {
+	script, err := io.ReadAll(stdin)
+	if err != nil {
+		return 0, err
+	}
+	f.stdin, f.command = string(script), command
+	if f.written != nil {
+		f.written()
+	}
+	if f.dies {
+		delete(f.running, container)
+	}
+	return f.exit, f.call("exec", "%s %q", container, user)
+}
+
+func (f *fakeEngine) Has(_ context.Context, _, file string) (bool, error) {
+	return path.Base(file) == "Containerfile", nil
+}
+
+func (f *fakeEngine) Tar(_ context.Context, container, dir string) (io.ReadCloser, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: path.Base(dir) + "/Containerfile", Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(&archive), f.call("tar", "%s %s", container, dir)
+}
+
+func (f *fakeEngine) WriteFile(_ context.Context, container, file string, data []byte) error {
+	f.files[container+":"+file] = data
+	return f.call("write", "%s %s", container, file)
+}
+
+func (f *fakeEngine) Build(_ context.Context, spec review.BuildSpec, _ io.Writer) (string, error) {
+	_, err := io.Copy(io.Discard, spec.Context)
+	if err != nil {
+		return "", err
+	}
+	return "image", f.call("build", "%s", spec.Tag)
+}
+
+func (f *fakeEngine) Image(context.Context, string) (review.Image, error) {
+	return review.Image{ID: "image", Ports: []uint16{80}, HealthCheck: true}, nil
+}
+
+func (f *fakeEngine) CheckHealth(context.Context, string) (bool, string, error) { return true, "", nil }
+
+func (f *fakeEngine) Logs(context.Context, string, int) ([]string, error) { return nil, nil }
+
+func (f *fakeEngine) Values(context.Context, map[string]string, string) ([]string, error) {
+	return nil, nil
+}
+
+// Remove takes away the containers that carry the labels.
+func (f *fakeEngine) Remove(_ context.Context, labels map[string]string, _ time.Duration) error {
+	var text []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		text = append(text, strings.TrimPrefix(key, "review-executor.")+"="+labels[key])
+	}
+	f.mu.Lock()
+	maps.DeleteFunc(f.running, func(_ string, c review.Container) bool {
+		for key, value := range labels {
+			if c.Labels[key] != value {
+				return false
+			}
+		}
+		return true
+	})
+	f.mu.Unlock()
+	return f.call("remove", "%s", strings.Join(text, " "))
+}
+
+// fakeFront serves what it is told to.
+type fakeFront struct{ sites []review.Site }
+
+func (f *fakeFront) Apply(_ context.Context, sites []review.Site, _ []string) (map[string]error, error) {
+	f.sites = sites
+	return map[string]error{}, nil
+}
+
+func (f *fakeFront) Serves(context.Context, review.Site) error { return nil }
+func (f *fakeFront) Drain(context.Context, string)             {}
+func (f *fakeFront) URL(host string) string                    { return "https://" + host }
+
+// stages is an executor of one job on fakes.
+type stages struct {
+	*Executor
+	t              *testing.T
+	engine         *fakeEngine
+	front          *fakeFront
+	stdout, stderr *bytes.Buffer
+	exitCodeFile   string
+}
+
+// newStages gives the stages of testResponse's job, with the changes.
+func newStages(t *testing.T, changes object) stages {
+	t.Helper()
+	s := stages{
+		t: t, engine: newFakeEngine(), front: &fakeFront{}, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{},
+		exitCodeFile: path.Join(t.TempDir(), "exit-code"),
+	}
+	s.Executor = &Executor{
+		Engine: s.engine,
+		Apps: &review.Lifecycle{
+			Records:    review.NewRecords(t.TempDir()),
+			Containers: s.engine,
+			Front:      s.front,
+			Domain:     "review.example.org",
+			Limits:     review.Limits{HealthTimeout: time.Minute, Drain: time.Second, StopGrace: time.Second},
+		},
+		Jobs:     Jobs{Image: "localhost/default", HelperImage: "localhost/helper:{arch}-v{version}"},
+		Policy:   PolicyDefaults(),
+		Hostname: func(string) review.Hostname { return "{environment}.{domain}" },
+		Env: map[string]string{
+			"JOB_RESPONSE_FILE":            writeFile(t, testResponse(t, changes)),
+			"BUILD_EXIT_CODE_FILE":         s.exitCodeFile,
+			"CUSTOM_ENV_CI_RUNNER_VERSION": "18.1.0",
+			"CUSTOM_ENV_CI_PROJECT_DIR":    "/builds/group/shop",
+		},
+		Stdout: s.stdout,
+		Stderr: s.stderr,
+	}
+	return s
+}
+
+// prepared has its containers.
+func (s stages) prepared() stages {
+	s.t.Helper()
+	if err := s.Prepare(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	return s
+}
+
+// run runs a stage with a script that says its name.
+func (s stages) run(stage string) error {
+	s.t.Helper()
+	return s.Run(context.Background(), writeFile(s.t, []byte("echo "+stage)), stage)
+}
