@@ -1,7 +1,7 @@
 # Podman's bindings: no C, and nothing that only a local engine needs.
 export CGO_ENABLED = 0
 TAGS := remote,containers_image_openpgp,exclude_graphdriver_btrfs
-export GOFLAGS = -tags=$(TAGS)
+export GOFLAGS = -tags=$(TAGS) -buildvcs=false
 
 LINTER := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
