@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
 	apache2-bin apache2-utils podman netavark aardvark-dns iptables nftables uidmap slirp4netns passt
-	fuse-overlayfs busybox-static mmdebstrap git curl ca-certificates
+	fuse-overlayfs busybox-static mmdebstrap git curl procps ca-certificates
 )
 # Podman's default runtime needs the unified cgroup hierarchy.
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || packages+=(runc)
