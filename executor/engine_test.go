@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -227,4 +228,18 @@ func (s stages) prepared() stages {
 func (s stages) run(stage string) error {
 	s.t.Helper()
 	return s.Run(context.Background(), writeFile(s.t, []byte("echo "+stage)), stage)
+}
+
+// isBuildFailure asserts that err is the job's fault and says all of want.
+func isBuildFailure(t *testing.T, err error, want ...string) {
+	t.Helper()
+	var f *review.Failure
+	if !errors.As(err, &f) || f.Kind != review.Build {
+		t.Fatalf("%v is no build failure", err)
+	}
+	for _, text := range want {
+		if !strings.Contains(f.Text(), text) {
+			t.Errorf("it does not say %q:\n%s", text, f.Text())
+		}
+	}
 }

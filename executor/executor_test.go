@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,7 +99,7 @@ func TestPrepare_ImageOfTheJobIsExpanded(t *testing.T) {
 		s := newStages(t, object{"image": object{"name": name}})
 		s.Env["CUSTOM_ENV_CI_REGISTRY_IMAGE"], s.Env["CUSTOM_ENV_VERSION"] = "registry.example.org/shop", "3"
 		s.Env["NOTHING"] = "of the host"
-		if got := s.prepared().engine.did("pull"); got[1] != want {
+		if got := s.prepared().engine.did("pull"); !slices.Contains(got, want) {
 			t.Errorf("%q: %v, want %s", name, got, want)
 		}
 	}
@@ -145,24 +146,37 @@ func TestPrepare_DeniedProjectIsTheJobsFaultAndNamesTheRule(t *testing.T) {
 	for name, projects := range map[string][]string{"other projects": {"group/other", "other/**"}, "none": {}} {
 		s := newStages(t, nil)
 		s.Policy.Projects = projects
-		f := review.AsFailure(s.Prepare(context.Background()))
-		for _, want := range []string{"project group/shop may not deploy", "policy.projects", "nothing was changed"} {
-			if f.Kind != review.Build || !strings.Contains(f.Text(), want) {
-				t.Errorf("%s: it does not say %q:\n%s", name, want, f.Text())
-			}
-		}
+		isBuildFailure(t, s.Prepare(context.Background()), "project group/shop may not deploy", "policy.projects", "nothing was changed")
 		if len(s.engine.calls) > 0 {
 			t.Errorf("%s: %v", name, s.engine.calls)
 		}
 	}
 }
 
-// TestPrepare_DeniedProjectCannotStopEither: a stop is a change of the host too.
-func TestPrepare_DeniedProjectCannotStopEither(t *testing.T) {
+// TestPrepare_DeniedProjectMayStillStop: it may have been allowed to deploy.
+func TestPrepare_DeniedProjectMayStillStop(t *testing.T) {
 	s := newStages(t, object{"variables": stopVariables})
-	s.Policy.Projects = []string{"other/**"}
-	if f := review.AsFailure(s.Prepare(context.Background())); f.Kind != review.Build || !strings.Contains(f.Text(), "policy.projects") {
-		t.Error(f.Text())
+	s.Policy.Projects = nil
+	if err := s.prepared().run("build_script"); err != nil || !strings.Contains(s.stdout.String(), "Review app login was not running") {
+		t.Errorf("%v\n%s", err, s.stdout)
+	}
+}
+
+func TestPrepare_SaysWhatCannotBeDeployedBeforeAnythingRuns(t *testing.T) {
+	for name, c := range map[string]struct {
+		environment, port string
+		want              string
+	}{
+		"bad setting":     {"review/login", "http", "REVIEW_PORT must be"},
+		"bad environment": {"review/../x", "", "this environment cannot have a review app"},
+	} {
+		s := newStages(t, object{"variables": variables("CI_ENVIRONMENT_NAME="+c.environment, "CI_ENVIRONMENT_ACTION=start", "CI_PROJECT_ID=7")})
+		s.Policy.Environments = []string{"**"}
+		s.Env["CUSTOM_ENV_REVIEW_PORT"] = c.port
+		isBuildFailure(t, s.Prepare(context.Background()), c.want, "nothing was changed")
+		if len(s.engine.calls) > 0 {
+			t.Errorf("%s: %v", name, s.engine.calls)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/bindings/network"
+	"github.com/containers/podman/v5/pkg/bindings/system"
 	"github.com/containers/podman/v5/pkg/bindings/volumes"
 	"github.com/containers/podman/v5/pkg/domain/entities/types"
 	"github.com/containers/podman/v5/pkg/specgen"
@@ -113,6 +114,9 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 		state.Running = data.State.Running
 		state.ExitCode = int(data.State.ExitCode)
 	}
+	if state.Restarts > 0 {
+		state.ExitCode = p.lastExitCode(ctx, data.ID, state.ExitCode)
+	}
 	if data.NetworkSettings != nil {
 		for _, bindings := range data.NetworkSettings.Ports {
 			for _, b := range bindings {
@@ -123,14 +127,36 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 	return state, nil
 }
 
+// lastExitCode is how a container ended that has been started again since:
+// by then its state tells of the new start. Podman's events remember.
+func (p *Podman) lastExitCode(ctx context.Context, id string, otherwise int) int {
+	events := make(chan types.Event)
+	options := new(system.EventsOptions).WithStream(false).WithFilters(map[string][]string{"container": {id}, "event": {"died"}})
+	if err := system.Events(p.call(ctx), events, nil, options); err != nil {
+		return otherwise
+	}
+	code := otherwise
+	for event := range events {
+		if n, err := strconv.Atoi(event.Actor.Attributes["containerExitCode"]); err == nil {
+			code = n
+		}
+	}
+	return code
+}
+
 // CheckHealth runs the image's own health check once.
 func (p *Podman) CheckHealth(ctx context.Context, id string) (healthy bool, output string, err error) {
 	result, err := containers.RunHealthCheck(p.call(ctx), id, nil)
 	if err != nil {
 		return false, "", p.explain(err, "check health of container %s", id)
 	}
-	if len(result.Log) > 0 {
-		output = result.Log[len(result.Log)-1].Output
+	// The answer lacks what the check wrote.
+	data, err := containers.Inspect(p.call(ctx), id, nil)
+	if err != nil {
+		return false, "", p.explain(err, "inspect container %s", id)
+	}
+	if data.State != nil && data.State.Health != nil && len(data.State.Health.Log) > 0 {
+		output = data.State.Health.Log[len(data.State.Health.Log)-1].Output
 	}
 	return result.Status == "healthy", output, nil
 }

@@ -47,23 +47,28 @@ func (p *Podman) Exec(ctx context.Context, id, user string, command []string, st
 	case <-ctx.Done(): // the attached stream does not end with the context
 		err = ctx.Err()
 	}
-	if err != nil {
-		return 0, p.explain(err, "exec in container %s", id)
+	if ctx.Err() != nil {
+		return 0, p.explain(ctx.Err(), "exec in container %s", id)
 	}
-	ended, err := containers.ExecInspect(p.call(ctx), session, nil)
-	if err != nil {
-		return 0, p.explain(err, "exec in container %s", id)
+	// A command that ends without reading all of stdin breaks the stream
+	// (Podman 4.3). It has ended all the same.
+	ended, inspect := containers.ExecInspect(p.call(ctx), session, nil)
+	if inspect != nil || (err != nil && ended.Running) {
+		return 0, p.explain(errors.Join(err, inspect), "exec in container %s", id)
 	}
 	return ended.ExitCode, nil
 }
 
 // Has tells whether the container has a file, directory or link at the path.
 func (p *Podman) Has(ctx context.Context, id, file string) (bool, error) {
-	_, err := containers.Stat(p.call(ctx), id, file)
+	found, err := containers.Stat(p.call(ctx), id, file)
+	if found != nil {
+		return true, nil // with an error if it is a link to nowhere
+	}
 	if errors.Is(err, copy.ErrENOENT) || errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, p.explain(err, "look for %s in container %s", file, id)
+	return false, p.explain(err, "look for %s in container %s", file, id)
 }
 
 // Tar streams a directory of the container; the entries are below a top

@@ -75,8 +75,11 @@ func (p played) writeRepository(ctx context.Context, tmp string, w io.Writer) er
 // root's.
 func addDir(archive *tar.Writer, dir fs.FS) error {
 	return fs.WalkDir(dir, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || (!entry.Type().IsRegular() && !entry.IsDir()) || name == "hooks" {
+		if err != nil || (!entry.Type().IsRegular() && !entry.IsDir()) {
 			return err
+		}
+		if name == "hooks" { // this machine's, from the user's template
+			return fs.SkipDir
 		}
 		info, err := entry.Info()
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,8 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "error: %v\nhint: see \"review-executor --help\"\n", err)
 		return fromEnv("SYSTEM_FAILURE_EXIT_CODE", 2)
+	case errors.Is(err, context.Canceled): // by a signal; whoever sent it knows
+		fmt.Fprintln(stderr, "Cancelled")
 	default:
 		failure := review.AsFailure(err)
 		kind = failure.Kind

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -33,8 +35,8 @@ func newList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for app, err := range damaged {
-				fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: %s: %v\n", app, err)
+			for _, app := range slices.Sorted(maps.Keys(damaged)) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: %s: %v\n", app, damaged[app])
 			}
 			if output == "json" {
 				return listJSON(cmd.OutOrStdout(), records, l.Front.URL)

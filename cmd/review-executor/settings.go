@@ -141,13 +141,25 @@ func mapstructureProblems(err error) []error {
 	}
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {
-		return []error{err}
+		return []error{byKey(err)}
 	}
 	var problems []error
 	for _, one := range joined.Unwrap() {
 		problems = append(problems, mapstructureProblems(one)...)
 	}
 	return problems
+}
+
+// byKey says a decoder's error as our own checks do.
+func byKey(err error) error {
+	var decode *mapstructure.DecodeError
+	if !errors.As(err, &decode) {
+		return err
+	}
+	if key := decode.Name(); key != "main.Settings" { // the file itself
+		return fmt.Errorf("%s: %w", key, decode.Unwrap())
+	}
+	return decode.Unwrap()
 }
 
 func (s Settings) problems() []error {
