@@ -119,13 +119,14 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 // deploy is one run of Deploy: the release that serves and the one to come.
 type deploy struct {
 	*Lifecycle
-	app  App
-	req  Request
-	live *Release // nil: the app is new
-	next Release
-	id   string // of the new container
-	// stuck is why the record could not be brought back after a failure. Then
-	// the front may send requests to either release, and both stay.
+	app      App
+	req      Request
+	live     *Release // nil: the app is new
+	next     Release
+	id       string // of the new container
+	switched bool   // the front was told to send requests to the new release
+	// stuck is why the record or the front could not be brought back after a
+	// failure. Then the front may send requests to either release, and both stay.
 	stuck error
 }
 
@@ -214,7 +215,7 @@ func (d *deploy) undo(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if d.stuck != nil {
-		return fmt.Sprintf("the record of the version before could not be restored (%v); both versions are left running, deploy again", d.stuck)
+		return fmt.Sprintf("what was published before could not be restored (%v); what runs is left running, deploy again", d.stuck)
 	}
 	cleared := "what this deploy made was removed; "
 	if err := d.clear(ctx); err != nil {

@@ -105,7 +105,7 @@ func (h Hostname) Label(projectID int64, project, environment string) (string, e
 	text := strings.TrimPrefix(environment, "review/")
 	slug := slugify(text)
 	hash := ""
-	if slug != text || strings.HasPrefix(slug, "xn") {
+	if slug != text || slug == "" || strings.HasPrefix(slug, "xn") {
 		hash = identityHash(projectID, environment)
 	}
 	pattern := strings.TrimSuffix(string(h), ".{domain}")

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -37,6 +38,7 @@ func (d *deploy) serve(ctx context.Context, record Record) error {
 			Hint:  "not your branch: show this to the host's administrator",
 		}
 	}
+	d.switched = true
 	return d.Front.Serves(ctx, record.site())
 }
 
@@ -50,8 +52,12 @@ func (d *deploy) unpublish(ctx context.Context) {
 	} else {
 		d.stuck = d.Records.Save(Record{App: d.app, Live: *d.live})
 	}
-	if d.stuck == nil {
-		_, _ = d.ApplyFront(ctx)
+	if d.stuck != nil {
+		return
+	}
+	refused, err := d.ApplyFront(ctx)
+	if d.switched {
+		d.stuck = cmp.Or(err, refused[d.app.Name])
 	}
 }
 

@@ -36,7 +36,7 @@ type Settings struct {
 
 var (
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	healthPath  = regexp.MustCompile(`^/[!-~]*$`) // printable ASCII without spaces, as a request line needs it
+	healthPath  = regexp.MustCompile(`^/([!-$&-~]|%[0-9A-Fa-f]{2})*$`) // printable ASCII without spaces, as a request line needs it
 	buildTarget = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
@@ -72,7 +72,7 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 	case name == "PORT":
 		s.Port, err = parsePort(value)
 	case name == "HEALTH_PATH":
-		s.HealthPath, err = checkText(value, healthPath, "must begin with / and hold neither spaces nor control characters")
+		s.HealthPath, err = checkText(value, healthPath, "must begin with / and hold neither spaces nor control characters, nor a % but in an escape such as %20")
 	case name == "HEALTH_TIMEOUT":
 		s.HealthTimeout, err = parseTimeout(value)
 	case name == "CONTAINERFILE":

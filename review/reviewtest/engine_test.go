@@ -1,0 +1,17 @@
+package reviewtest_test
+
+import (
+	"testing"
+
+	"gitlab.com/review-executor/review-executor/review/reviewtest"
+)
+
+func TestEngine_Contract(t *testing.T) {
+	engine := reviewtest.NewEngine(t)
+	reviewtest.Containers(t, reviewtest.Subject{
+		Containers:   engine,
+		CreateVolume: engine.CreateVolume,
+		Inventory:    func(testing.TB) []string { return engine.Inventory() },
+		Base:         reviewtest.Base,
+	})
+}

@@ -1,0 +1,172 @@
+package reviewtest
+
+import (
+	"context"
+	"net"
+	"strings"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+func imageCarriesItsLabels(t trial) {
+	id, log, err := t.tryBuild("r1", "RUN echo compiling", "EXPOSE 80")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if !strings.Contains(log, "compiling") {
+		t.Errorf("the log lacks what the build printed:\n%s", log)
+	}
+	image, err := t.Image(t.Context(), t.tag("r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.equal("image of the tag", id, image.ID)
+	t.values([]string{"r1"}, t.labels(""), review.LabelRelease)
+	t.values([]string{t.name}, t.labels("r1"), review.LabelApp)
+}
+
+func failedBuildLeavesNoImage(t trial) {
+	for name, line := range map[string]string{
+		"r1": "RUN echo compiling; exit 7",
+		"r2": "COMPILE all",
+		"r3": "FROM localhost/missing",
+	} {
+		_, log, err := t.tryBuild(name, line)
+		t.isBuildFailure(err)
+		if name == "r1" && !strings.Contains(log, "compiling") {
+			t.Errorf("the log lacks what the build printed:\n%s", log)
+		}
+	}
+	t.values(nil, t.labels(""), review.LabelRelease)
+	t.has(false, "image "+t.tag("r1"), "image "+t.tag("r2"), "image "+t.tag("r3"))
+}
+
+func imageIsDescribed(t trial) {
+	for _, c := range []struct {
+		release string
+		lines   []string
+		want    review.Image
+	}{
+		{"plain", []string{"RUN echo plain"}, review.Image{}},
+		{"ports", []string{"EXPOSE 9000 53/udp", "EXPOSE 80 443"}, review.Image{Ports: []uint16{80, 443, 9000}}},
+		{"health", []string{"HEALTHCHECK CMD exit 0"}, review.Image{HealthCheck: true}},
+	} {
+		c.want.ID = t.build(c.release, c.lines...)
+		got, err := t.Image(t.Context(), c.want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.equal(c.release, c.want, got)
+	}
+	if _, err := t.Image(t.Context(), "localhost/missing"); err == nil {
+		t.Error("a missing image was described")
+	}
+}
+
+func networkIsMadeOnce(t trial) {
+	for range 2 {
+		if err := t.EnsureNetwork(t.Context(), t.name, t.labels("")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.has(true, "network "+t.name)
+}
+
+func startedContainerServesOnLoopback(t trial) {
+	backends := map[string]string{}
+	for _, release := range []string{"r1", "r2"} {
+		id, backend := t.serving(release)
+		if state := t.state(id); !state.Running || state.Restarts != 0 {
+			t.Errorf("%+v, want it running", state)
+		}
+		backends[release] = backend
+	}
+	for release, backend := range backends {
+		if host, _, _ := net.SplitHostPort(backend); host != "127.0.0.1" {
+			t.Errorf("backend %s is not on 127.0.0.1", backend)
+		}
+		t.eventually(release+" serves its own page", func() bool { return page(backend) == "page of "+release })
+	}
+	t.has(true, "container review-app-"+t.name+"-r1", "container review-app-"+t.name+"-r2")
+}
+
+func missingCommandLeavesNoContainer(t trial) {
+	spec := review.Container{
+		Name:   "review-app-" + t.name,
+		Image:  t.build("r1", `CMD ["/no/such/program"]`),
+		Labels: map[string]string{review.LabelApp: t.name, review.LabelJob: "4711"},
+	}
+	for range 2 { // the name is free again
+		_, err := t.Start(t.Context(), spec)
+		t.isBuildFailure(err)
+	}
+	t.has(false, "container "+spec.Name)
+	t.values(nil, t.labels(""), review.LabelJob)
+}
+
+func endedContainerTellsItsCode(t trial) {
+	id := t.start("r1", "echo bye; exit 3")
+	t.eventually("it ended", func() bool { return !t.state(id).Running })
+	t.equal("state", review.State{ExitCode: 3}, t.state(id))
+}
+
+func restartsAreCounted(t trial) {
+	id := t.start("r1", "echo bye; exit 3", func(c *review.Container) { c.Restart = true })
+	t.eventually("it was started again", func() bool { return t.state(id).Restarts > 0 })
+}
+
+func logsAreTheLastLines(t trial) {
+	id := t.start("r1", "echo one; echo two; echo three; echo four; exit 0")
+	t.eventually("it ended", func() bool { return !t.state(id).Running })
+	for lines, want := range map[int][]string{2: {"three", "four"}, 50: {"one", "two", "three", "four"}} {
+		got, err := t.Logs(t.Context(), id, lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.equal("log", want, got)
+	}
+	if _, err := t.Logs(t.Context(), "missing", 2); err == nil {
+		t.Error("a missing container has a log")
+	}
+}
+
+func healthCheckTellsWhy(t trial) {
+	for code, output := range map[string]string{"0": "fine", "1": "no database"} {
+		image := t.build("r"+code, "HEALTHCHECK CMD echo "+output+"; exit "+code, `CMD ["sleep", "1000"]`)
+		id, err := t.Start(t.Context(), review.Container{Name: t.name + code, Image: image, Labels: t.labels("r" + code)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		healthy, got, err := t.CheckHealth(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := code == "0"; healthy != want || strings.TrimSpace(got) != output {
+			t.Errorf("exit %s: healthy %t, %q; want %t, %q", code, healthy, got, want, output)
+		}
+	}
+	if _, _, err := t.CheckHealth(t.Context(), "missing"); err == nil {
+		t.Error("the health of a missing container was checked")
+	}
+}
+
+func cancelledCallsFail(t trial) {
+	id := t.start("r1", "sleep 1000")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range map[string]func() error{
+		"State":         func() error { _, err := t.State(ctx, id); return err },
+		"Image":         func() error { _, err := t.Image(ctx, t.Base); return err },
+		"Logs":          func() error { _, err := t.Logs(ctx, id, 1); return err },
+		"Values":        func() error { _, err := t.Values(ctx, t.labels(""), review.LabelApp); return err },
+		"Remove":        func() error { return t.Remove(ctx, t.labels(""), 0) },
+		"EnsureNetwork": func() error { return t.EnsureNetwork(ctx, t.name, t.labels("")) },
+	} {
+		if call() == nil {
+			t.Errorf("%s succeeded", name)
+		}
+	}
+	if !t.state(id).Running {
+		t.Error("the container was removed")
+	}
+}
