@@ -43,7 +43,7 @@ func newBuildContext(archive io.Reader, containerfile string) *buildContext {
 // end gives the stream up and returns why it ended early, if it did. It is no
 // Close, because an HTTP client calls that and breaks the request on an error.
 func (c *buildContext) end() error {
-	c.PipeReader.Close()
+	c.Close()
 	<-c.done
 	if errors.Is(c.err, io.ErrClosedPipe) {
 		return nil // the engine had enough

@@ -61,6 +61,7 @@ func TestLabel(t *testing.T) {
 		{"{project}-{environment}.{domain}", "group/shop", "review/Login", "shop-login-"},
 		{"{environment}-{project}.{domain}", "group/" + strings.Repeat("p", 40), "review/" + strings.Repeat("e", 40), strings.Repeat("e", 13) + "-" + strings.Repeat("p", 40) + "-"},
 		{"{environment}-{project}.{domain}", "group/" + strings.Repeat("p", 70), "review/login", "app-"},
+		{"{environment}-{project}.{domain}", "group/shops", "review/" + strings.Repeat("ab-", 30), strings.Repeat("ab-", 15) + "ab-shops-"},
 		{"{environment}-{project}.{domain}", "group/...", "review/login", "login"},
 		{"r-{environment}.{domain}", "group/shop", "review/login", "r-login"},
 	} {

@@ -114,6 +114,10 @@ func TestDeploy_FailedFirstDeployLeavesNothing(t *testing.T) {
 func TestDeploy_OldReleaseIsRetiredOnlyAfterTheNewOneServes(t *testing.T) {
 	w := newWorld(t)
 	w.deployed(1, "one")
+	record, err := w.Records.Load("login")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var seen []string
 	w.fault = func(op string) error {
 		page := w.front.Get("login.review.example.org")
@@ -123,6 +127,8 @@ func TestDeploy_OldReleaseIsRetiredOnlyAfterTheNewOneServes(t *testing.T) {
 			t.Errorf("before %s it serves %q", op, page)
 		case (op == "front Serves" || op == "front Drain") && !both:
 			t.Errorf("before %s %v runs, want both releases", op, w.engine.Running())
+		case op == "Remove" && !slices.Equal(w.front.Drained(), []string{record.Live.Backend}):
+			t.Errorf("drained %v before the removal, want %s", w.front.Drained(), record.Live.Backend)
 		}
 		if len(seen) == 0 || seen[len(seen)-1] != page {
 			seen = append(seen, page)
@@ -136,6 +142,32 @@ func TestDeploy_OldReleaseIsRetiredOnlyAfterTheNewOneServes(t *testing.T) {
 		t.Errorf("it served %v, want one and then two", seen)
 	}
 	w.holds(release(2)...)
+}
+
+// TestDeploy_LeftoversOfAKilledOneAreNotInTheWay of the same job that is
+// retried, nor do they stay.
+func TestDeploy_LeftoversOfAKilledOneAreNotInTheWay(t *testing.T) {
+	for _, number := range []int64{1, 2} {
+		w := newWorld(t)
+		down := false
+		w.fault = func(op string) error {
+			down = down || op == "front Serves"
+			if down {
+				return errors.New("down for good")
+			}
+			return nil
+		}
+		if err := w.deploy(1, "killed"); err == nil {
+			t.Fatal("it succeeded")
+		}
+		w.fault = nil
+		w.holds(release(1)...)
+		if err := w.Records.Delete("login"); err != nil {
+			t.Fatal(err)
+		}
+		w.deployed(number, "again")
+		w.holds(release(number)...)
+	}
 }
 
 func TestDeploy_RefusedByTheFrontKeepsTheVersionBefore(t *testing.T) {

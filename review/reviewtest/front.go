@@ -21,8 +21,9 @@ type Front struct {
 	// Stale makes Serves fail: the web server goes on with what it had.
 	Stale error
 
-	mu    sync.Mutex
-	sites map[string]review.Site // by name
+	mu      sync.Mutex
+	sites   map[string]review.Site // by name
+	drained []string
 }
 
 var _ review.Front = (*Front)(nil)
@@ -69,8 +70,18 @@ func (f *Front) Serves(ctx context.Context, site review.Site) error {
 }
 
 // Drain returns at once: no request of Get outlives it.
-func (f *Front) Drain(ctx context.Context, _ string) {
+func (f *Front) Drain(ctx context.Context, backend string) {
 	_ = f.Fail.before(ctx, "Drain")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drained = append(f.drained, backend)
+}
+
+// Drained lists the backends that were drained, in order.
+func (f *Front) Drained() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.drained)
 }
 
 // URL is where a browser finds the host.
