@@ -68,6 +68,13 @@ func TestExec_StdinEndsForTheCommand(t *testing.T) {
 	}
 }
 
+func TestExec_CommandNeedNotReadItsStdin(t *testing.T) {
+	p := connect(t)
+	if _, _, code := execScript(t, p, shell(t, p), "exit 3", strings.Repeat("many lines\n", 100_000)); code != 3 {
+		t.Errorf("it ended with %d, want 3", code)
+	}
+}
+
 func TestExec_StdoutAndStderrStayApart(t *testing.T) {
 	p := connect(t)
 	stdout, stderr, _ := execScript(t, p, shell(t, p), "echo a; echo b >&2; echo c; echo d >&2", "")

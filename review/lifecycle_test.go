@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -256,12 +255,10 @@ func TestDeploy_BadEnvironmentIsTheJobsFault(t *testing.T) {
 func TestDeploy_ManyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	done := make(chan error)
-	pages := map[string]string{}
 	for _, app := range []string{"a", "b"} {
 		for number := range int64(4) {
 			job := w.job(number, site(app))
 			job.Environment = "review/" + app
-			pages[app] = app
 			go func() {
 				_, err := w.Deploy(t.Context(), job)
 				done <- err
@@ -273,7 +270,7 @@ func TestDeploy_ManyAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for app := range maps.Keys(pages) {
+	for _, app := range []string{"a", "b"} {
 		w.serves(app, app)
 	}
 	if n := len(w.engine.Inventory()); n != 6 {

@@ -113,6 +113,7 @@ func endedContainerTellsItsCode(t trial) {
 func restartsAreCounted(t trial) {
 	id := t.start("r1", "echo bye; exit 3", func(c *review.Container) { c.Restart = true })
 	t.eventually("it was started again", func() bool { return t.state(id).Restarts > 0 })
+	t.equal("exit code", 3, t.state(id).ExitCode)
 }
 
 func logsAreTheLastLines(t trial) {
