@@ -60,7 +60,7 @@ func Defaults() Config {
 		VhostDir:   "/var/lib/review-executor/vhosts",
 		Listen:     "*:80",
 		Htpasswd:   "/etc/review-executor/htpasswd",
-		Configtest: []string{"apache2ctl", "configtest"},
+		Configtest: []string{"/usr/sbin/apache2ctl", "configtest"},
 	}
 }
 

@@ -111,11 +111,14 @@ func (f *Front) read() (files, error) {
 	}
 	found := files{}
 	for _, path := range paths {
+		_, ours := siteOf(filepath.Base(path))
 		data, err := os.ReadFile(path)
+		if err != nil && !ours {
+			continue // somebody else's
+		}
 		if err != nil {
 			return nil, fmt.Errorf("virtual hosts: %w", err)
 		}
-		_, ours := siteOf(filepath.Base(path))
 		if ours || bytes.HasPrefix(data, []byte(mark)) {
 			found[filepath.Base(path)] = data
 		}

@@ -270,6 +270,38 @@ func TestServes_SaysWhoAnswersInstead(t *testing.T) {
 	}
 }
 
+func TestServes_UnreadablePasswordsAreToldBeforeAnyVisitorMeetsThem(t *testing.T) {
+	cfg := testConfig()
+	cfg.Htpasswd = filepath.Join(host.Dir, "no-htpasswd")
+	f := newFront(t, cfg)
+	site := app(t, "login", "the login form")
+	if _, err := f.Apply(context.Background(), []review.Site{site}, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := f.Serves(ctx, site); err == nil || !strings.Contains(err.Error(), "must be able to read apache.htpasswd") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestVhost_AppCannotUndoOurHeaders(t *testing.T) {
+	f := newFront(t, testConfig())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Robots-Tag", "all")
+		w.Header().Set("X-Review-Release", "another")
+	}))
+	defer server.Close()
+	apply(t, f, review.Site{Name: "vain", Host: "vain." + domain, Release: "r1", Backend: server.Listener.Addr().String()})
+	got := host.Get(t, "vain."+domain, "/", true)
+	if robots := got.Header.Values("X-Robots-Tag"); len(robots) != 1 || robots[0] != "noindex, nofollow" {
+		t.Errorf("X-Robots-Tag %q", robots)
+	}
+	if release := got.Header.Values("X-Review-Release"); len(release) != 1 || release[0] != "r1" {
+		t.Errorf("X-Review-Release %q", release)
+	}
+}
+
 func TestDrain_WaitsForTheRequestsUnderWay(t *testing.T) {
 	f := newFront(t, testConfig())
 	release, begun := make(chan struct{}), make(chan struct{})

@@ -84,9 +84,8 @@ func judge(t *testing.T, cfg Config, site review.Site) {
 	if !strings.HasPrefix(cfg.Listen, "127.0.0.1") && !strings.HasPrefix(cfg.Listen, "*") {
 		return // an address on which the test's Apache does not listen
 	}
-	if err := front.Serves(context.Background(), site); err != nil {
-		t.Fatal(err)
-	}
+	served := func() bool { return host.Get(t, site.Host, "/", false).Header.Get("X-Review-Release") == site.Release }
+	eventually(t, served)
 	got := host.Get(t, site.Host, "/", false)
 	if got.Status != 401 || got.Header.Get("WWW-Authenticate") != `Basic realm="Review apps"` {
 		t.Errorf("%+v answers %d %v without a password", site, got.Status, got.Header)

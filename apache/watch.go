@@ -3,6 +3,7 @@ package apache
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -58,11 +59,17 @@ func (f *Front) release(ctx context.Context, client *http.Client, host string) (
 		return "", err
 	}
 	req.Host = host
+	// Only with a password does Apache open the file of users. This one is
+	// nobody's, so the answer is 401 or a fault of the host.
+	req.SetBasicAuth("review-executor", "probe")
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}
 	resp.Body.Close()
+	if resp.StatusCode == http.StatusInternalServerError {
+		return "", errors.New("it answers 500 to a password; Apache's own user must be able to read apache.htpasswd")
+	}
 	return resp.Header.Get("X-Review-Release"), nil
 }
 

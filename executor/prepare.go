@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -138,11 +139,12 @@ func (e *Executor) jobID() (int64, error) {
 }
 
 func (e *Executor) removeJob(ctx context.Context, id int64) error {
+	var failed []error
 	for _, role := range []string{review.RoleHelper, review.RoleJob} {
 		labels := map[string]string{review.LabelJob: strconv.FormatInt(id, 10), review.LabelRole: role}
 		if err := e.Apps.Containers.Remove(ctx, labels, 0); err != nil {
-			return fmt.Errorf("remove the containers of job %d: %w", id, err)
+			failed = append(failed, fmt.Errorf("remove the containers of job %d: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }

@@ -1,7 +1,6 @@
 package podman
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/bindings/images"
@@ -52,11 +52,15 @@ func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 
 func buildQuery(spec review.BuildSpec) url.Values {
 	labels, _ := json.Marshal(spec.Labels)
-	files, _ := json.Marshal([]string{spec.Containerfile})
 	query := url.Values{
-		"t":          {spec.Tag},
-		"dockerfile": {string(files)},
-		"labels":     {string(labels)},
+		"t": {spec.Tag},
+		// As a plain string: of a JSON list, the service first looks for files of
+		// these names in its own directory on the host. "./" is never JSON.
+		"dockerfile": {"./" + spec.Containerfile},
+		// A network of its own. The default is the host's, with every app on its
+		// loopback behind no password.
+		"nsoptions": {`[{"Name":"network","Host":false}]`},
+		"labels":    {string(labels)},
 		// Docker's format, because OCI's drops HEALTHCHECK.
 		"outputformat": {"application/vnd.docker.distribution.manifest.v2+json"},
 		"layers":       {"true"},
@@ -74,7 +78,7 @@ func buildQuery(spec review.BuildSpec) url.Values {
 // the last line of it.
 func readBuild(stream io.Reader, spec review.BuildSpec, log io.Writer) (string, error) {
 	decoder := json.NewDecoder(stream)
-	id := ""
+	id := "" // or a line of the build that looks like one
 	for {
 		var event struct {
 			Stream string `json:"stream"`
@@ -88,14 +92,25 @@ func readBuild(stream io.Reader, spec review.BuildSpec, log io.Writer) (string, 
 			return "", fmt.Errorf("the build's output ended early: %w", err)
 		case event.Error != "":
 			return "", buildFailed(spec, event.Error)
-		case imageID.MatchString(event.Stream):
-			id = string(bytes.TrimSpace([]byte(event.Stream)))
-		default:
-			if _, err := io.WriteString(log, event.Stream); err != nil {
-				return "", err
-			}
+		}
+		if id != "" {
+			event.Stream = id + "\n" + event.Stream
+			id = ""
+		}
+		before, line := cutLastLine(event.Stream)
+		if imageID.MatchString(line) {
+			id, event.Stream = strings.TrimSpace(line), before
+		}
+		if _, err := io.WriteString(log, event.Stream); err != nil {
+			return "", err
 		}
 	}
+}
+
+// cutLastLine splits text before its last line.
+func cutLastLine(text string) (before, last string) {
+	i := strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n") + 1
+	return text[:i], text[i:]
 }
 
 func buildFailed(spec review.BuildSpec, message string) error {

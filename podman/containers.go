@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[strin
 func (p *Podman) Start(ctx context.Context, spec review.Container) (string, error) {
 	created, err := containers.CreateWithSpec(p.call(ctx), generate(spec), nil)
 	if err != nil {
-		return "", p.explain(err, "create container %s", spec.Name)
+		return "", p.startFailed(spec, err)
 	}
 	if err := containers.Start(p.call(ctx), created.ID, nil); err != nil {
 		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
@@ -86,12 +87,19 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 	return s
 }
 
+// imageFaults are the words of Podman and its runtimes for an image that
+// cannot run.
+var imageFaults = []*regexp.Regexp{
+	regexp.MustCompile(`exec.*(executable file|no such file or directory|permission denied|exec format error|is a directory)`),
+	regexp.MustCompile(`unable to find (user|group)|no matching entries in (passwd|group) file`),
+	regexp.MustCompile(`no command or entrypoint`),
+}
+
 // startFailed tells an image that cannot run what it should from a host that
 // cannot run anything.
 func (p *Podman) startFailed(spec review.Container, err error) error {
-	message := err.Error()
-	for _, theirs := range []string{"executable file", "no such file or directory", "permission denied", "exec format error", "is a directory"} {
-		if strings.Contains(message, theirs) && strings.Contains(message, "exec") {
+	for _, theirs := range imageFaults {
+		if theirs.MatchString(err.Error()) {
 			return &review.Failure{
 				Kind:  review.Build,
 				What:  fmt.Sprintf("image %s cannot start its command", review.Printable(spec.Image, 100)),

@@ -87,7 +87,6 @@ func unreachable(socket string, err error) error {
 	return &review.Failure{
 		What:  "Podman does not answer at " + socket,
 		Cause: err,
-		State: "nothing was changed; what is serving goes on serving",
 		Hint:  `not your branch: ask the host's administrator to run "systemctl --user status podman.socket" as the runner's user`,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/containers/podman/v5/pkg/bindings/images"
 	"github.com/containers/podman/v5/pkg/bindings/network"
 	"github.com/containers/podman/v5/pkg/bindings/volumes"
+	"github.com/containers/podman/v5/pkg/domain/entities/types"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -29,14 +30,11 @@ func (p *Podman) Values(ctx context.Context, labels map[string]string, key strin
 		}
 		values[container.Labels[key]] = true
 	}
-	built, err := images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
+	built, err := p.images(ctx, labels)
 	if err != nil {
-		return nil, p.explain(err, "list images")
+		return nil, err
 	}
 	for _, image := range built {
-		if !carries(image.Labels, labels) {
-			continue
-		}
 		values[image.Labels[key]] = true
 	}
 	delete(values, "")
@@ -83,7 +81,13 @@ func (p *Podman) removeContainers(ctx context.Context, labels map[string]string,
 	return group.Wait()
 }
 
+// removeContainer tries again when the container was ending by itself just
+// then, which Podman takes for a failure to stop it.
 func (p *Podman) removeContainer(ctx context.Context, id string, grace time.Duration) error {
+	return retry(ctx, func() error { return p.tryRemoveContainer(ctx, id, grace) })
+}
+
+func (p *Podman) tryRemoveContainer(ctx context.Context, id string, grace time.Duration) error {
 	options := new(containers.RemoveOptions).WithForce(true).WithVolumes(true).WithIgnore(true).WithTimeout(uint(grace.Seconds()))
 	reports, err := containers.Remove(p.call(ctx), id, options)
 	if err != nil && !notFound(err) {
@@ -132,15 +136,12 @@ func (p *Podman) removeVolumes(ctx context.Context, labels map[string]string) er
 }
 
 func (p *Podman) removeImages(ctx context.Context, labels map[string]string) error {
-	found, err := images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
+	found, err := p.images(ctx, labels)
 	if err != nil {
-		return p.explain(err, "list images")
+		return err
 	}
 	var failed []error
 	for _, image := range found {
-		if !carries(image.Labels, labels) {
-			continue
-		}
 		_, errs := images.Remove(p.call(ctx), []string{image.ID}, new(images.RemoveOptions).WithForce(true).WithIgnore(true))
 		for _, err := range errs {
 			if !notFound(err) {
@@ -149,4 +150,36 @@ func (p *Podman) removeImages(ctx context.Context, labels map[string]string) err
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// images lists what carries all of the labels. Podman fails to list when
+// anybody removes an image meanwhile, so it is asked again.
+func (p *Podman) images(ctx context.Context, labels map[string]string) ([]*types.ImageSummary, error) {
+	var found []*types.ImageSummary
+	err := retry(ctx, func() (err error) {
+		found, err = images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
+		return err
+	})
+	found = slices.DeleteFunc(found, func(image *types.ImageSummary) bool { return !carries(image.Labels, labels) })
+	return found, p.explain(err, "list images")
+}
+
+const (
+	tries      = 8
+	retryAfter = 100 * time.Millisecond
+)
+
+// retry calls f until it succeeds, at most a few times.
+func retry(ctx context.Context, f func() error) error {
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || try == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(retryAfter):
+		}
+	}
 }

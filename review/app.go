@@ -38,6 +38,8 @@ type Record struct {
 	Version int `json:"version"`
 	App
 	Live Release `json:"live"`
+	// Stopping is an app on its way out: the front does not serve it.
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // Site is what the front needs to know of an app to publish it.

@@ -142,7 +142,7 @@ func newRelease(req Request) Release {
 
 func (d *deploy) run(ctx context.Context) error {
 	d.req.Log.Line("Deploying review app %s", d.app.Name)
-	if err := d.clear(ctx); err != nil {
+	if err := d.recover(ctx); err != nil {
 		return err
 	}
 	image, err := d.build(ctx)
@@ -174,12 +174,7 @@ func (l *Lifecycle) lock(ctx context.Context, app App, log *Log) (func(), error)
 func (l *Lifecycle) claim(app App) (*Release, error) {
 	record, err := l.Records.Load(app.Name)
 	if err != nil {
-		return nil, &Failure{
-			What:  fmt.Sprintf("the record of review app %q cannot be read", app.Name),
-			Cause: err,
-			State: "nothing was changed",
-			Hint:  "not your branch: ask the host's administrator to look at that file",
-		}
+		return nil, unreadable(app.Name, err)
 	}
 	if record == nil {
 		return nil, nil
@@ -187,7 +182,19 @@ func (l *Lifecycle) claim(app App) (*Release, error) {
 	if !record.owns(app) {
 		return nil, ownedBy(*record)
 	}
+	if record.Stopping {
+		return nil, nil // what is left of it goes with the rest
+	}
 	return &record.Live, nil
+}
+
+func unreadable(app string, err error) error {
+	return &Failure{
+		What:  fmt.Sprintf("the record of review app %q cannot be read", app),
+		Cause: err,
+		State: "nothing was changed",
+		Hint:  fmt.Sprintf("not your branch: ask the host's administrator to look at that file; without it, \"review-executor stop %s\" removes the app", app),
+	}
 }
 
 func ownedBy(owner Record) error {
@@ -198,6 +205,18 @@ func ownedBy(owner Record) error {
 		State: "nothing was changed",
 		Hint:  "stop that environment, or rename this one",
 	}
+}
+
+// recover makes up for what a killed deploy of this app left undone: the front
+// may still send requests to a release that the record no longer knows.
+func (d *deploy) recover(ctx context.Context) error {
+	if d.live != nil {
+		refused, err := d.ApplyFront(ctx)
+		if err != nil || refused[d.app.Name] != nil {
+			return err // what serves is not known, so nothing is removed
+		}
+	}
+	return d.clear(ctx)
 }
 
 // clear removes everything of the app but the release that serves: what

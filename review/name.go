@@ -88,7 +88,7 @@ func (h Hostname) Check() error {
 		}
 	}
 	literal := placeholder.ReplaceAllString(label, "x")
-	if !labelPattern.MatchString(literal) || len(literal) > maxLabel/2 {
+	if !labelPattern.MatchString(literal) || len(literal) > maxLabel/2 || strings.HasPrefix(literal, "xn--") {
 		return fmt.Errorf("%q must make one host label before .{domain}: a-z, 0-9 and inner hyphens, short", string(h))
 	}
 	return nil

@@ -75,6 +75,9 @@ func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, e
 	}
 	sites := make([]Site, 0, len(records))
 	for _, record := range records {
+		if record.Stopping {
+			continue
+		}
 		sites = append(sites, record.site())
 	}
 	refused, err = l.Front.Apply(ctx, sites, slices.Collect(maps.Keys(damaged)))

@@ -76,7 +76,7 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 	case name == "HEALTH_TIMEOUT":
 		s.HealthTimeout, err = parseTimeout(value)
 	case name == "CONTAINERFILE":
-		s.Containerfile, err = checkRelative(value)
+		s.Containerfile, err = checkContainerfile(value)
 	case name == "CONTEXT":
 		s.Context, err = checkRelative(value)
 	case name == "BUILD_TARGET":
@@ -127,11 +127,22 @@ func parseTimeout(value string) (time.Duration, error) {
 // checkRelative takes a path within the project's directory.
 func checkRelative(value string) (string, error) {
 	clean := path.Clean(value)
-	bad := path.IsAbs(value) || clean == ".." || strings.HasPrefix(clean, "../") || Printable(value, 4096) != value
+	first, _, _ := strings.Cut(clean, "/")
+	bad := path.IsAbs(value) || first == ".." || first == ".git" || Printable(value, 4096) != value
 	if bad {
 		return "", fmt.Errorf("must be a path inside the project, not %s", Printable(value, 80))
 	}
 	return clean, nil
+}
+
+// checkContainerfile takes a file within the context. One that ends in ".in"
+// would be run through the C preprocessor on the host, with its #include.
+func checkContainerfile(value string) (string, error) {
+	clean, err := checkRelative(value)
+	if err == nil && (clean == "." || strings.HasSuffix(clean, ".in")) {
+		return "", fmt.Errorf("must be a file that does not end in .in, not %s", Printable(value, 80))
+	}
+	return clean, err
 }
 
 func checkText(value string, pattern *regexp.Regexp, rule string) (string, error) {

@@ -17,12 +17,12 @@ func (l *Lifecycle) Stop(ctx context.Context, app App, log *Log) error {
 	defer unlock()
 	record, err := l.Records.Load(app.Name)
 	if err != nil {
-		return err
+		return unreadable(app.Name, err)
 	}
 	if record != nil && !record.owns(app) {
 		return ownedBy(*record)
 	}
-	if err := l.remove(ctx, app.Name); err != nil {
+	if err := l.remove(ctx, app.Name, record); err != nil {
 		return remaining(err, "stopping it again is safe and continues where this ended")
 	}
 	if record == nil {
@@ -38,7 +38,7 @@ func (l *Lifecycle) Stop(ctx context.Context, app App, log *Log) error {
 func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 	record, err := l.Records.Load(name)
 	if err != nil {
-		return App{}, err
+		return App{}, unreadable(name, err)
 	}
 	if record != nil {
 		return record.App, nil
@@ -58,13 +58,23 @@ func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 }
 
 // remove takes the app off the front first: nobody shall meet a dead backend.
-// After a kill in between, the labels still find the rest.
-func (l *Lifecycle) remove(ctx context.Context, name string) error {
-	if err := l.Records.Delete(name); err != nil {
-		return err
+// The record goes last, so that whatever ends this leaves an app that is
+// listed as stopping and can be stopped again.
+func (l *Lifecycle) remove(ctx context.Context, name string, record *Record) error {
+	if record != nil {
+		stopping := *record
+		stopping.Stopping = true
+		if err := l.Records.Save(stopping); err != nil { // a full disk must not keep an app alive
+			if err := l.Records.Delete(name); err != nil {
+				return err
+			}
+		}
 	}
 	if _, err := l.ApplyFront(ctx); err != nil {
 		return fmt.Errorf("take %s off the front: %w", name, err)
 	}
-	return l.Containers.Remove(ctx, map[string]string{LabelApp: name}, l.Limits.StopGrace)
+	if err := l.Containers.Remove(ctx, map[string]string{LabelApp: name}, l.Limits.StopGrace); err != nil {
+		return err
+	}
+	return l.Records.Delete(name)
 }

@@ -6,6 +6,7 @@
 #   demo.sh stop    stops them and removes everything again
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 
 demo=${REVIEW_DEMO:-$PWD/build/demo} # a link to the review host's directory
 program=$PWD/build/review-executor
@@ -51,8 +52,8 @@ start() {
 
 		Try next:
 		  a browser:        $(url feature-red)   (user demo, password demo; in the app as well)
-		  your own project: build/review-executor --config build/demo/config.toml try DIR
-		  one app's end:    build/review-executor --config build/demo/config.toml stop feature-blue
+		  your own project: build/review-executor --config ${demo#"$root/"}/config.toml try DIR
+		  one app's end:    build/review-executor --config ${demo#"$root/"}/config.toml stop feature-blue
 		  the demo's end:   make demo-stop
 	END
 }
@@ -82,14 +83,15 @@ stop() {
 	[ -e "$demo" ] || { echo "The demo is not running."; exit; }
 	export REVIEW_EXECUTOR_CONFIG=$demo/config.toml
 	for app in $("$program" list --output json | sed -n 's/^ *"name": "\(.*\)",$/\1/p'); do
-		"$program" stop "$app"
+		"$program" stop "$app" || true # Podman may be gone, after a reboot for one
 	done
 	title "What is left: containers, volumes, networks, virtual hosts of apps, records"
-	"$demo/podman" ps --all --quiet
-	"$demo/podman" volume ls --quiet
-	"$demo/podman" network ls --quiet --filter label=review-executor.role
+	"$demo/podman" ps --all --quiet || true
+	"$demo/podman" volume ls --quiet || true
+	"$demo/podman" network ls --quiet --filter label=review-executor.role || true
 	find "$demo/vhosts" -name 'app-*'
 	find "$demo/state" -type f
+	cd "$root"
 	scripts/host.sh down "$(readlink "$demo")"
 	rm -f "$demo"
 	echo "Nothing. The demo's Podman service and Apache are gone too."

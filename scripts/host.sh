@@ -70,6 +70,7 @@ start_podman() {
 
 # start_service is what "host.sh podman DIR" repeats after a test has stopped it.
 start_service() {
+	cd "$dir"
 	setsid "$dir/podman" system service --time=0 "unix://$dir/podman.sock" </dev/null >>"$dir/podman.log" 2>&1 &
 	echo $! >"$dir/podman.pid"
 	for _ in $(seq 100); do
@@ -156,8 +157,12 @@ down() {
 	# Podman keeps a monitor of every exec session for some minutes.
 	pkill -KILL -f "conmon .* -b $dir/" 2>/dev/null || true
 	pkill -f "aardvark-dns --config $dir/" 2>/dev/null || true
-	umount "$dir/store/overlay" 2>/dev/null || true
-	rm -rf "$dir" 2>/dev/null || podman unshare rm -rf "$dir"
+	if [ "$(id -u)" -eq 0 ]; then # what a killed build or container has left mounted
+		grep -o " $dir/[^ ]* " /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
+		rm -rf "$dir"
+	else
+		podman unshare rm -rf "$dir"
+	fi
 }
 
 wait_gone() {

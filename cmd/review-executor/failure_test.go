@@ -42,6 +42,11 @@ func TestTry_FailedDeployKeepsTheVersionBefore(t *testing.T) {
 		"no port":       {"FROM localhost/review-demo/busybox\nCMD [\"sleep\", \"1000\"]\n", nil, []string{"ERROR: the image exposes no port", "REVIEW_PORT"}},
 		"several ports": {"FROM localhost/review-demo/busybox\nEXPOSE 80 443\n", nil, []string{"ERROR: the image exposes several ports: 80, 443"}},
 		"no command":    {"FROM localhost/review-demo/busybox\nEXPOSE 80\nCMD [\"/no/such/program\"]\n", nil, []string{"cannot start its command", "/no/such/program"}},
+		"no such user": {
+			"FROM localhost/review-demo/busybox\nEXPOSE 80\nUSER nosuch\nCMD [\"sleep\", \"1000\"]\n", nil,
+			[]string{"cannot start its command", "nosuch"},
+		},
+		"no command at all": {"FROM localhost/review-demo/busybox\nEXPOSE 80\n", nil, []string{"cannot start its command"}},
 		"bad settings": {
 			"FROM localhost/review-demo/busybox\n", []string{"REVIEW_PORT=http", "REVIEW_CONTEXT=../..", "REVIEW_ENV_PORT=1"},
 			[]string{"ERROR: the job's settings cannot be used", "REVIEW_PORT must be a port", "REVIEW_CONTEXT must be a path inside the project", "REVIEW_ENV_PORT cannot set PORT"},

@@ -54,6 +54,7 @@ type listed struct {
 	URL         string    `json:"url"`
 	Project     string    `json:"project"`
 	Environment string    `json:"environment"`
+	State       string    `json:"state"` // live or stopping
 	Ref         string    `json:"ref"`
 	SHA         string    `json:"sha"`
 	Job         int64     `json:"job"`
@@ -63,11 +64,18 @@ type listed struct {
 func listJSON(w io.Writer, records []review.Record, url func(string) string) error {
 	apps := make([]listed, 0, len(records))
 	for _, r := range records {
-		apps = append(apps, listed{r.Name, url(r.Host), r.Project, r.Environment, r.Live.Ref, r.Live.SHA, r.Live.Job, r.Live.Deployed})
+		apps = append(apps, listed{r.Name, url(r.Host), r.Project, r.Environment, stateOf(r), r.Live.Ref, r.Live.SHA, r.Live.Job, r.Live.Deployed})
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(apps)
+}
+
+func stateOf(r review.Record) string {
+	if r.Stopping {
+		return "stopping"
+	}
+	return "live"
 }
 
 func listTable(w io.Writer, records []review.Record, url func(string) string) error {
@@ -76,9 +84,9 @@ func listTable(w io.Writer, records []review.Record, url func(string) string) er
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "APP\tPROJECT\tBRANCH\tCOMMIT\tDEPLOYED\tURL")
+	fmt.Fprintln(table, "APP\tPROJECT\tBRANCH\tCOMMIT\tSTATE\tDEPLOYED\tURL")
 	for _, r := range records {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.7s\t%s\t%s\n", r.Name, r.Project, review.Printable(r.Live.Ref, 40), r.Live.SHA, humanize.Time(r.Live.Deployed), url(r.Host))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.7s\t%s\t%s\t%s\n", r.Name, r.Project, review.Printable(r.Live.Ref, 40), r.Live.SHA, stateOf(r), humanize.Time(r.Live.Deployed), url(r.Host))
 	}
 	return table.Flush()
 }

@@ -31,6 +31,10 @@ record. APP is its host label, as "review-executor list" shows it.`,
 				return err
 			}
 			log := review.NewLog(cmd.OutOrStdout())
+			if dryRun && app.Host == "" {
+				log.Line("Would remove what a killed deploy or stop has left of %s", app.Name)
+				return nil
+			}
 			if dryRun {
 				log.Line("Would stop review app %s of %s, environment %q, and remove everything of it", app.Name, app.Project, app.Environment)
 				return nil
