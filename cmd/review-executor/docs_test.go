@@ -134,6 +134,23 @@ func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 	}
 }
 
+// TestDocs_ApacheExampleIsAccepted lets Apache read the configuration of its
+// own, with the paths of the test's host.
+func TestDocs_ApacheExampleIsAccepted(t *testing.T) {
+	found := blocks(t, "docs/getting-started.md", "apache")
+	if len(found) != 1 {
+		t.Fatalf("%d Apache configurations, want 1", len(found))
+	}
+	file := filepath.Join(t.TempDir(), "apache.conf")
+	text := strings.ReplaceAll(found[0], "/var/lib/review-executor", host.Dir)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("/usr/sbin/apache2", "-f", file, "-t").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestDocs_LinksLeadSomewhere follows every relative link.
 func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
