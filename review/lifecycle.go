@@ -207,23 +207,16 @@ func ownedBy(owner Record) error {
 	}
 }
 
-// recover makes up for what a killed deploy of this app left undone: the front
-// may still send requests to a release that the record no longer knows.
+// recover removes what killed deploys of this app have left: everything but the
+// release that serves. First it makes sure which one that is: the front may
+// still send requests to one that the record no longer knows.
 func (d *deploy) recover(ctx context.Context) error {
-	if d.live != nil {
-		refused, err := d.ApplyFront(ctx)
-		if err != nil || refused[d.app.Name] != nil {
-			return err // what serves is not known, so nothing is removed
-		}
-	}
-	return d.clear(ctx)
-}
-
-// clear removes everything of the app but the release that serves: what
-// killed deploys left, and what this one made so far.
-func (d *deploy) clear(ctx context.Context) error {
 	if d.live == nil {
 		return d.Containers.Remove(ctx, map[string]string{LabelApp: d.app.Name}, 0)
+	}
+	refused, err := d.ApplyFront(ctx)
+	if err != nil || refused[d.app.Name] != nil {
+		return err // what serves is not known, so nothing is removed
 	}
 	return d.sweep(ctx, d.live.ID, 0)
 }
@@ -236,8 +229,12 @@ func (d *deploy) undo(ctx context.Context) string {
 	if d.stuck != nil {
 		return fmt.Sprintf("what was published before could not be restored (%v); what runs is left running, deploy again", d.stuck)
 	}
+	made := map[string]string{LabelApp: d.app.Name}
+	if d.live != nil {
+		made[LabelRelease] = d.next.ID
+	}
 	cleared := "what this deploy made was removed; "
-	if err := d.clear(ctx); err != nil {
+	if err := d.Containers.Remove(ctx, made, 0); err != nil {
 		cleared = fmt.Sprintf("what this deploy made could not be removed (%v) and the next deploy will try again; ", err)
 	}
 	if d.live == nil {
