@@ -48,7 +48,7 @@ func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limited.Done():
-			return d.unhealthy(ctx, timeout, answer)
+			return d.unhealthy(ctx, image, timeout, answer)
 		case <-time.After(probeEvery):
 		}
 	}
@@ -116,10 +116,13 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 	}
 }
 
-func (d *deploy) unhealthy(ctx context.Context, timeout time.Duration, answer string) error {
+func (d *deploy) unhealthy(ctx context.Context, image Image, timeout time.Duration, answer string) error {
 	lines, _ := d.lastLines(ctx)
 	hint := "the app must listen on all addresses (0.0.0.0) at $PORT; see REVIEW_PORT and REVIEW_HEALTH_TIMEOUT"
-	if strings.Contains(answer, " answered ") {
+	switch {
+	case image.HealthCheck:
+		hint = "the image's HEALTHCHECK must end with 0 within REVIEW_HEALTH_TIMEOUT"
+	case strings.Contains(answer, " answered "):
 		hint = "name a path that answers without a login, with a status from 200 to 399, in REVIEW_HEALTH_PATH"
 	}
 	return &Failure{

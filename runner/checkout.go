@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,10 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", errors.Join(err, errors.New(strings.TrimSpace(stderr.String())))
+		if said := strings.TrimSpace(stderr.String()); said != "" {
+			err = errors.New(said)
+		}
+		return "", err
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -60,7 +64,7 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 func (p played) writeRepository(ctx context.Context, tmp string, w io.Writer) error {
 	clone := filepath.Join(tmp, "clone.git")
 	defer os.RemoveAll(clone)
-	if _, err := git(ctx, tmp, "clone", "--quiet", "--bare", fmt.Sprintf("--depth=%d", cloneDepth), "--no-tags", "--branch="+p.Branch, "file://"+p.Dir, clone); err != nil {
+	if _, err := git(ctx, tmp, "clone", "--quiet", "--bare", fmt.Sprintf("--depth=%d", cloneDepth), "--no-tags", "--branch="+p.Branch, (&url.URL{Scheme: "file", Path: p.Dir}).String(), clone); err != nil {
 		return err
 	}
 	zip := gzip.NewWriter(w)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,5 +98,37 @@ func TestResolve_StopNeedsNoBranch(t *testing.T) {
 	j.Branch = "a..b"
 	if _, err := j.resolve(t.Context()); err == nil {
 		t.Error("a stop takes any name")
+	}
+}
+
+// TestRun_CheckoutMayHaveAnyPath has what a file URL would take for more than
+// a name.
+func TestRun_CheckoutMayHaveAnyPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a%41 b?#c")
+	if err := os.Rename(newCheckout(t), dir); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	e := newExecutor(t, runScripts)
+	if err := (Job{Dir: dir, Branch: "main", Action: "start"}).Run(t.Context(), e.command(), &log); err != nil {
+		t.Errorf("%v\n%s", err, log.String())
+	}
+}
+
+func TestRun_SaysThatUncommittedChangesStayBehind(t *testing.T) {
+	dir := newCheckout(t)
+	for _, dirty := range []bool{false, true} {
+		if dirty {
+			if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		if err := (Job{Dir: dir, Branch: "main", Action: "start"}).Run(t.Context(), newExecutor(t, "").command(), &log); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Contains(log.String(), "not committed"); said != dirty {
+			t.Errorf("dirty %v, but it said so: %v\n%s", dirty, said, log.String())
+		}
 	}
 }

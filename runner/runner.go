@@ -53,6 +53,9 @@ func (j Job) Run(ctx context.Context, executor []string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if changes, err := git(ctx, j.Dir, "status", "--porcelain"); err == nil && changes != "" && j.Action != "stop" {
+		fmt.Fprintln(c.log, "WARNING: the checkout has changes that are not committed; they are not deployed")
+	}
 	c.played = newPlayed(j, sha)
 	dir, err := os.MkdirTemp("", "custom-executor")
 	if err != nil {
