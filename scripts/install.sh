@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests need and that are
-# missing. Neither starts a service nor changes a configuration.
+# missing, and those named on the command line. It starts no service and changes
+# no configuration.
 set -euo pipefail
 
 packages=(
 	apache2-bin apache2-utils podman netavark aardvark-dns iptables nftables uidmap slirp4netns passt
-	fuse-overlayfs busybox-static mmdebstrap git curl procps ca-certificates
+	"$@" fuse-overlayfs busybox-static mmdebstrap git curl procps ca-certificates
 )
 # Podman's default runtime needs the unified cgroup hierarchy.
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || packages+=(runc)

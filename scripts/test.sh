@@ -12,6 +12,11 @@ unformatted=$(gofmt -l cmd apache executor internal podman review runner)
 make --no-print-directory lint
 
 # GitLab's own parser of .gitlab-ci.yml is not to be had; this is the closest.
+# It needs Node.js 20, which Debian has from 13 on.
+nodejs=$(apt-cache policy nodejs | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
+if ! command -v npm >/dev/null && [ "${nodejs:-0}" -ge 20 ]; then
+	scripts/install.sh nodejs npm
+fi
 ci_local=${XDG_CACHE_HOME:-$HOME/.cache}/review-executor/gitlab-ci-local-4.73.0
 if [ ! -e "$ci_local/done" ] && command -v npm >/dev/null; then
 	npm install --silent --no-save --ignore-scripts --prefix "$ci_local" gitlab-ci-local@4.73.0 >/dev/null && touch "$ci_local/done"
@@ -25,6 +30,6 @@ grep -E '^(ok|FAIL|panic:|\?) ' build/test.log || true
 grep -E -A 40 '^ *--- FAIL' build/test.log || true
 if grep -q -- '--- SKIP' build/test.log; then
 	echo "Skipped:"
-	grep -A 1 -- '--- SKIP' build/test.log
+	grep -B 1 -- '--- SKIP' build/test.log
 fi
 exit $status
