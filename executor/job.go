@@ -42,7 +42,7 @@ type response struct {
 	JobInfo struct {
 		Name      string `json:"name"`
 		ProjectID int64  `json:"project_id"`
-		FullPath  string `json:"project_full_path"` // new in 18
+		FullPath  string `json:"project_full_path"` // from newer GitLab only
 	} `json:"job_info"`
 	GitInfo struct {
 		RepoURL string `json:"repo_url"`
@@ -92,7 +92,7 @@ func badResponse(err error) error {
 		What:  "the job response cannot be used",
 		Cause: err,
 		State: "nothing was changed",
-		Hint:  "not your branch: gitlab-runner 15.0 or later writes it; run the executor through the runner, or with \"review-executor try\"",
+		Hint:  "not your branch: gitlab-runner 14.1 or later writes it; run the executor through the runner, or with \"review-executor try\"",
 	}
 }
 
@@ -181,7 +181,7 @@ func (r response) project() string {
 // project, and only then what users define (lib/gitlab/ci/variables/builder.rb).
 // A CI_ENVIRONMENT_NAME behind CI_PROJECT_ID is a user's invention.
 //
-// Before GitLab 15.5 the action came at the very end, after the users'.
+// Older GitLab sent the action at the very end, after the users'.
 func (r response) environment() Environment {
 	var predefined []variable
 	for i, v := range r.Variables {

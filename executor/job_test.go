@@ -135,7 +135,7 @@ func TestReadJob_EnvironmentIsGitLabsOwn(t *testing.T) {
 		"a user's name over it":   {variables("CI_ENVIRONMENT_NAME=review/login", "CI_ENVIRONMENT_ACTION=start", "CI_PROJECT_ID=7", "CI_ENVIRONMENT_NAME=review/evil"), login},
 		"a user's action over it": {variables("CI_ENVIRONMENT_NAME=review/login", "CI_ENVIRONMENT_ACTION=start", "CI_PROJECT_ID=7", "CI_ENVIRONMENT_ACTION=stop"), login},
 
-		// before 15.5 the action was the very last variable
+		// in older GitLab the action was the very last variable
 		"old GitLab's action":                    {variables("CI_ENVIRONMENT_NAME=review/login", "CI_PROJECT_ID=7", "CI_ENVIRONMENT_ACTION=stop"), Environment{"review/login", "stop"}},
 		"a user's action before old GitLab's":    {variables("CI_ENVIRONMENT_NAME=review/login", "CI_PROJECT_ID=7", "CI_ENVIRONMENT_ACTION=stop", "CI_ENVIRONMENT_ACTION=start"), login},
 		"no action at all":                       {variables("CI_ENVIRONMENT_NAME=review/login", "CI_PROJECT_ID=7"), login},

@@ -94,16 +94,10 @@ func (e *Executor) startContainers(ctx context.Context, job Job, image, helper s
 // image is the job's: what it names, or the host's default.
 func (e *Executor) image(job Job) string {
 	if job.Image != "" {
-		return e.expand(job.Image)
+		// The response holds what was written in the YAML, variables and all.
+		return expandVariables(job.Image, e.variables())
 	}
 	return e.Jobs.Image
-}
-
-// expand replaces $NAME and ${NAME} as the runner does for its own executors:
-// the job response holds what was written in the YAML.
-func (e *Executor) expand(text string) string {
-	vars := e.variables()
-	return expandVariables(text, vars)
 }
 
 func (e *Executor) helperImage() string {

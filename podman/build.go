@@ -131,7 +131,6 @@ func buildFailed(spec review.BuildSpec, message string) error {
 func errorMessage(body []byte) string {
 	var model struct {
 		Message string `json:"message"`
-		Cause   string `json:"cause"`
 	}
 	if json.Unmarshal(body, &model) == nil && model.Message != "" {
 		return model.Message

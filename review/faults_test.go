@@ -22,13 +22,7 @@ func TestDeploy_FailureAtEveryStepLeavesTheVersionBeforeServing(t *testing.T) {
 		t.Run(fmt.Sprintf("%02d %s", n, op), func(t *testing.T) {
 			w := newWorld(t)
 			w.deployed(1, "one")
-			count := -1
-			w.fault = func(string) error {
-				if count++; count == n {
-					return errors.New("out of luck")
-				}
-				return nil
-			}
+			w.failAt(n, func() error { return errors.New("out of luck") })
 			err := w.deploy(2, "two")
 			if n > published { // too late to fail
 				if err != nil {
@@ -44,6 +38,17 @@ func TestDeploy_FailureAtEveryStepLeavesTheVersionBeforeServing(t *testing.T) {
 	}
 }
 
+// failAt lets the operation after n others fail with what fail returns.
+func (w *world) failAt(n int, fail func() error) {
+	count := -1
+	w.fault = func(string) error {
+		if count++; count == n {
+			return fail()
+		}
+		return nil
+	}
+}
+
 // TestDeploy_CancelledJobIsUndone at every step.
 func TestDeploy_CancelledJobIsUndone(t *testing.T) {
 	w := newWorld(t)
@@ -56,13 +61,7 @@ func TestDeploy_CancelledJobIsUndone(t *testing.T) {
 			w.deployed(1, "one")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			count := -1
-			w.fault = func(string) error {
-				if count++; count == n {
-					cancel()
-				}
-				return nil
-			}
+			w.failAt(n, func() error { cancel(); return nil })
 			_, err := w.Deploy(ctx, w.job(2, site("two")))
 			if n > published {
 				if err != nil {

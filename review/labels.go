@@ -16,8 +16,7 @@ const (
 
 // Values of LabelRole.
 const (
-	RoleApp       = "app"
-	RoleCompanion = "companion"
-	RoleJob       = "job"
-	RoleHelper    = "helper"
+	RoleApp    = "app"
+	RoleJob    = "job"
+	RoleHelper = "helper"
 )

@@ -104,13 +104,7 @@ func TestStop_FailureAtEveryStepIsFinishedByTheNext(t *testing.T) {
 		t.Run(fmt.Sprintf("%02d %s", n, op), func(t *testing.T) {
 			w := newWorld(t)
 			w.deployed(1, "one")
-			count := -1
-			w.fault = func(string) error {
-				if count++; count == n {
-					return errors.New("out of luck")
-				}
-				return nil
-			}
+			w.failAt(n, func() error { return errors.New("out of luck") })
 			_, err := w.stop()
 			fails(t, err, review.System, "out of luck", "stopping it again is safe")
 			w.fault = nil
