@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var removed = []string{"remove job=4711 role=helper", "remove job=4711 role=job"}
+var removed = []string{"remove app= job=4711"}
 
 func TestCleanup_RemovesTheJobAndNotItsApp(t *testing.T) {
 	s := newStages(t, nil).prepared()

@@ -3,8 +3,9 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/bmatcuk/doublestar/v4"
+	"gitlab.com/review-executor/review-executor/review"
 )
 
 // Jobs is what CI jobs run in.
@@ -13,14 +14,12 @@ type Jobs struct {
 	Image string `toml:"image"`
 	// Image for git, cache and artifacts. It needs a shell, git, git-lfs and gitlab-runner-helper. {version} is the runner's, {arch} is x86_64 or arm64.
 	HelperImage string `toml:"helper_image"`
-}
-
-// Policy decides on the host, not in anybody's YAML, what may be deployed.
-type Policy struct {
-	// Projects that may deploy, as patterns of their full path: "group/**".
-	Projects []string `toml:"projects"`
-	// Environments that become review apps, as patterns of their name. A job for any other environment is an ordinary job.
-	Environments []string `toml:"environments"`
+	// When the registry is asked for an image: "always", "if-not-present" or "never"; the next one counts where the one before fails. With anything but "always", a job can use images that another project's credentials have pulled.
+	PullPolicy []string `toml:"pull_policy"`
+	// What a job may ask for with "pull_policy:". Empty is the same as pull_policy.
+	AllowedPullPolicies []string `toml:"allowed_pull_policies"`
+	// How much a job's workspace may hold: "20GiB". It needs a store on XFS with project quotas; 0 is no limit.
+	WorkspaceSize review.Bytes `toml:"workspace_size"`
 }
 
 // JobDefaults are what works on a host with access to registries.
@@ -28,13 +27,8 @@ func JobDefaults() Jobs {
 	return Jobs{
 		Image:       "docker.io/library/debian:stable-slim",
 		HelperImage: "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:{arch}-v{version}",
+		PullPolicy:  []string{review.PullAlways},
 	}
-}
-
-// PolicyDefaults let every project that the runner serves deploy review
-// environments.
-func PolicyDefaults() Policy {
-	return Policy{Projects: []string{"**"}, Environments: []string{"review/**"}}
 }
 
 // Problems lists everything that is wrong, by key.
@@ -46,31 +40,19 @@ func (j Jobs) Problems() []error {
 	if j.HelperImage == "" {
 		problems = append(problems, errors.New("jobs.helper_image: must not be empty"))
 	}
-	return problems
+	if len(j.PullPolicy) == 0 {
+		problems = append(problems, errors.New("jobs.pull_policy: must not be empty"))
+	}
+	problems = append(problems, checkPullPolicies("jobs.pull_policy", j.PullPolicy)...)
+	return append(problems, checkPullPolicies("jobs.allowed_pull_policies", j.AllowedPullPolicies)...)
 }
 
-// Problems lists everything that is wrong, by key.
-func (p Policy) Problems() []error {
-	return append(checkPatterns("policy.projects", p.Projects), checkPatterns("policy.environments", p.Environments)...)
-}
-
-func checkPatterns(key string, patterns []string) []error {
+func checkPullPolicies(key string, policies []string) []error {
 	var problems []error
-	for _, pattern := range patterns {
-		if !doublestar.ValidatePattern(pattern) {
-			problems = append(problems, fmt.Errorf("%s: %q is no pattern", key, pattern))
+	for _, policy := range policies {
+		if !slices.Contains([]string{review.PullAlways, review.PullIfNotPresent, review.PullNever}, policy) {
+			problems = append(problems, fmt.Errorf("%s: %q is not one of always, if-not-present and never", key, policy))
 		}
 	}
 	return problems
-}
-
-// matchAny tells whether name matches one of the patterns, which were checked
-// before.
-func matchAny(patterns []string, name string) bool {
-	for _, pattern := range patterns {
-		if doublestar.MatchUnvalidated(pattern, name) {
-			return true
-		}
-	}
-	return false
 }

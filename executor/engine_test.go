@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -27,16 +30,24 @@ type fakeEngine struct {
 	files   map[string][]byte           // written, by container:file
 	stdin   string                      // of the last exec
 	command []string                    // of the last exec
+	pulls   []review.Pull
+	created []review.Container
 
 	// what happens
 	exit    int // of every exec
 	dies    bool
 	broken  map[string]error // by the first word of a call
 	written func()           // called within every exec
+	images  map[string]review.Image
+	deaf    bool // services end before they listen
+	entered bool // the entrypoint has run the script
+	noQuota bool
+
+	signalled func() // called within every signal
 }
 
 func newFakeEngine() *fakeEngine {
-	return &fakeEngine{running: map[string]review.Container{}, files: map[string][]byte{}, broken: map[string]error{}}
+	return &fakeEngine{running: map[string]review.Container{}, files: map[string][]byte{}, broken: map[string]error{}, images: map[string]review.Image{}}
 }
 
 func (f *fakeEngine) call(verb, format string, args ...any) error {
@@ -61,16 +72,59 @@ func (f *fakeEngine) did(verbs ...string) []string {
 	return found
 }
 
-func (f *fakeEngine) Pull(_ context.Context, image string, _ io.Writer) error {
-	return f.call("pull", "%s", image)
+func (f *fakeEngine) Pull(_ context.Context, pull review.Pull, _ io.Writer) (review.Image, error) {
+	f.mu.Lock()
+	f.pulls = append(f.pulls, pull)
+	image := f.images[pull.Image]
+	f.mu.Unlock()
+	image.ID = pull.Image
+	return image, f.call("pull", "%s", pull.Image)
 }
 
 func (f *fakeEngine) EnsureNetwork(_ context.Context, name string, _ map[string]string) error {
 	return f.call("network", "%s", name)
 }
 
-func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string) error {
+func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string, size review.Bytes) error {
+	if size > 0 && f.noQuota {
+		return review.ErrNoQuota
+	}
 	return f.call("volume", "%s", name)
+}
+
+func (f *fakeEngine) Create(_ context.Context, spec review.Container) (string, error) {
+	f.mu.Lock()
+	f.created = append(f.created, spec)
+	f.mu.Unlock()
+	return spec.Name, f.call("create", "%s", spec.Name)
+}
+
+func (f *fakeEngine) StartCreated(ctx context.Context, _ string, spec review.Container) error {
+	_, err := f.Start(ctx, spec)
+	return err
+}
+
+func (f *fakeEngine) Signal(_ context.Context, container, signal string) error {
+	if f.signalled != nil {
+		f.signalled()
+	}
+	return f.call("signal", "%s %s", container, signal)
+}
+
+func (f *fakeEngine) Listens(_ context.Context, container string, _ []uint16) (bool, error) {
+	return !f.deaf, f.call("listens", "%s", container)
+}
+
+func (f *fakeEngine) Labels(_ context.Context, labels map[string]string) ([]map[string]string, error) {
+	f.mu.Lock()
+	var found []map[string]string
+	for _, c := range slices.Concat(slices.Collect(maps.Values(f.running)), f.created) {
+		if carries(c.Labels, labels) {
+			found = append(found, c.Labels)
+		}
+	}
+	f.mu.Unlock()
+	return found, f.call("labels", "%v", labels)
 }
 
 func (f *fakeEngine) Start(_ context.Context, spec review.Container) (string, error) {
@@ -86,8 +140,8 @@ func (f *fakeEngine) Start(_ context.Context, spec review.Container) (string, er
 func (f *fakeEngine) State(_ context.Context, container string) (review.State, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, running := f.running[container]
-	return review.State{Running: running, Backend: "127.0.0.1:1"}, nil
+	c, running := f.running[container]
+	return review.State{Running: running && !f.deaf, Labels: c.Labels, Backend: "127.0.0.1:1"}, nil
 }
 
 func (f *fakeEngine) Exec(_ context.Context, container, user string, command []string, stdin io.Reader, _, _ io.Writer) (int, error) {
@@ -106,7 +160,7 @@ func (f *fakeEngine) Exec(_ context.Context, container, user string, command []s
 }
 
 func (f *fakeEngine) Has(_ context.Context, _, file string) (bool, error) {
-	return path.Base(file) == "Containerfile", nil
+	return path.Base(file) == "Containerfile" || f.entered, nil
 }
 
 func (f *fakeEngine) Tar(_ context.Context, container, dir string) (io.ReadCloser, error) {
@@ -137,7 +191,9 @@ func (f *fakeEngine) Image(context.Context, string) (review.Image, error) {
 
 func (f *fakeEngine) CheckHealth(context.Context, string) (bool, string, error) { return true, "", nil }
 
-func (f *fakeEngine) Logs(context.Context, string, int) ([]string, error) { return nil, nil }
+func (f *fakeEngine) Logs(context.Context, string, int) ([]string, error) {
+	return []string{"last words"}, nil
+}
 
 func (f *fakeEngine) Values(context.Context, map[string]string, string) ([]string, error) {
 	return nil, nil
@@ -150,16 +206,19 @@ func (f *fakeEngine) Remove(_ context.Context, labels map[string]string, _ time.
 		text = append(text, strings.TrimPrefix(key, "review-executor.")+"="+labels[key])
 	}
 	f.mu.Lock()
-	maps.DeleteFunc(f.running, func(_ string, c review.Container) bool {
-		for key, value := range labels {
-			if c.Labels[key] != value {
-				return false
-			}
-		}
-		return true
-	})
+	maps.DeleteFunc(f.running, func(_ string, c review.Container) bool { return carries(c.Labels, labels) })
+	f.created = slices.DeleteFunc(f.created, func(c review.Container) bool { return carries(c.Labels, labels) })
 	f.mu.Unlock()
 	return f.call("remove", "%s", strings.Join(text, " "))
+}
+
+func carries(object, labels map[string]string) bool {
+	for key, value := range labels {
+		if object[key] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // fakeFront serves what it is told to.
@@ -181,6 +240,8 @@ type stages struct {
 	engine         *fakeEngine
 	front          *fakeFront
 	stdout, stderr *bytes.Buffer
+	operator       *logrus.Logger
+	journal        *test.Hook
 	exitCodeFile   string
 }
 
@@ -191,6 +252,7 @@ func newStages(t *testing.T, changes object) stages {
 		t: t, engine: newFakeEngine(), front: &fakeFront{}, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{},
 		exitCodeFile: path.Join(t.TempDir(), "exit-code"),
 	}
+	s.operator, s.journal = test.NewNullLogger()
 	s.Executor = &Executor{
 		Engine: s.engine,
 		Apps: &review.Lifecycle{
@@ -200,7 +262,7 @@ func newStages(t *testing.T, changes object) stages {
 			Domain:     "review.example.org",
 			Limits:     review.Limits{HealthTimeout: time.Minute, Drain: time.Second, StopGrace: time.Second},
 		},
-		Jobs:     Jobs{Image: "localhost/default", HelperImage: "localhost/helper:{arch}-v{version}"},
+		Jobs:     Jobs{Image: "localhost/default", HelperImage: "localhost/helper:{arch}-v{version}", PullPolicy: []string{review.PullAlways}},
 		Policy:   PolicyDefaults(),
 		Hostname: func(string) review.Hostname { return "{environment}.{domain}" },
 		Env: map[string]string{
@@ -209,8 +271,9 @@ func newStages(t *testing.T, changes object) stages {
 			"CUSTOM_ENV_CI_RUNNER_VERSION": "18.1.0",
 			"CUSTOM_ENV_CI_PROJECT_DIR":    "/builds/group/shop",
 		},
-		Stdout: s.stdout,
-		Stderr: s.stderr,
+		Stdout:   s.stdout,
+		Stderr:   s.stderr,
+		Operator: s.operator,
 	}
 	return s
 }

@@ -10,29 +10,41 @@ package executor
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path"
 	"strconv"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"gitlab.com/review-executor/review-executor/review"
 )
 
 // Engine is the container engine as jobs need it.
 type Engine interface {
-	// Pull makes sure that the image is in the local store.
-	Pull(ctx context.Context, image string, log io.Writer) error
-	// EnsureNetwork makes a network with name resolution unless it is there.
+	// Pull makes sure that the image is in the local store, and describes it.
+	Pull(ctx context.Context, pull review.Pull, log io.Writer) (review.Image, error)
+	// EnsureNetwork makes a network with name resolution, apart from all others, unless it is there.
 	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
-	// CreateVolume makes a volume unless it is there.
-	CreateVolume(ctx context.Context, name string, labels map[string]string) error
+	// CreateVolume makes a volume of at most size (0: no limit) unless it is there.
+	CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) error
+	// Create makes a container that does not run yet, and StartCreated starts it.
+	Create(ctx context.Context, spec review.Container) (id string, err error)
+	StartCreated(ctx context.Context, id string, spec review.Container) error
 	// Start creates and starts a container and returns its ID.
 	Start(ctx context.Context, spec review.Container) (id string, err error)
 	// State tells how a container does, by name or ID.
 	State(ctx context.Context, container string) (review.State, error)
-	// Exec runs a command in a container and returns its exit code; user "" is the image's.
+	// Signal sends a signal to the first process of a container.
+	Signal(ctx context.Context, container, signal string) error
+	// Listens tells whether a process in the container listens on one of the TCP ports.
+	Listens(ctx context.Context, container string, ports []uint16) (bool, error)
+	// Logs returns the last lines that the container wrote, oldest first.
+	Logs(ctx context.Context, container string, lines int) ([]string, error)
+	// Labels returns the labels of every container, network and volume that carries all of these.
+	Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error)
+	// Exec runs a command in a container and returns its exit code; user "" is the container's.
 	Exec(ctx context.Context, container, user string, command []string, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error)
 	// Has tells whether the container has a file of that name.
 	Has(ctx context.Context, container, file string) (bool, error)
@@ -48,12 +60,18 @@ type Executor struct {
 	Apps   *review.Lifecycle
 	Jobs   Jobs
 	Policy Policy
+	// Isolation of the job's containers.
+	Isolation review.Isolation
 	// Hostname returns the pattern of a project's host names.
 	Hostname func(project string) review.Hostname
 	// Env is the stage's environment, by name.
 	Env map[string]string
 	// Stdout and Stderr are the job log.
 	Stdout, Stderr io.Writer
+	// Operator reads what concerns the host and not the job.
+	Operator logrus.FieldLogger
+
+	read *Job // the job response, once it was read
 }
 
 // BuildsDir is where both containers have the job's volume.
@@ -85,24 +103,19 @@ func (e *Executor) variables() map[string]string {
 	return vars
 }
 
-func (e *Executor) job() (Job, error) { return ReadJob(e.Env["JOB_RESPONSE_FILE"]) }
+// job reads the job response.
+func (e *Executor) job() (Job, error) {
+	if e.read != nil {
+		return *e.read, nil
+	}
+	job, err := ReadJob(e.Env["JOB_RESPONSE_FILE"])
+	if err == nil {
+		e.read = &job
+	}
+	return job, err
+}
 
 func (e *Executor) log() *review.Log { return review.NewLog(e.Stdout) }
-
-// names of what a job has in the container engine.
-func helperName(job int64) string { return fmt.Sprintf("review-job-%d-helper", job) }
-func jobName(job int64) string    { return fmt.Sprintf("review-job-%d", job) }
-
-func jobLabels(job Job, role string) map[string]string {
-	return map[string]string{
-		review.LabelJob:       strconv.FormatInt(job.ID, 10),
-		review.LabelRole:      role,
-		review.LabelProject:   job.Project,
-		review.LabelProjectID: strconv.FormatInt(job.ProjectID, 10),
-		review.LabelRef:       job.Ref,
-		review.LabelSHA:       job.SHA,
-	}
-}
 
 // request asks for the job's review app.
 func (e *Executor) request(job Job, settings review.Settings) review.Request {

@@ -63,12 +63,16 @@ func TestPrepare_StartsBothContainersOfTheJob(t *testing.T) {
 	}
 	for name, role := range map[string]string{"review-job-4711": review.RoleJob, "review-job-4711-helper": review.RoleHelper} {
 		c := s.engine.running[name]
-		if c.Network != "review-job-4711" || c.Volumes["review-job-4711"] != "/builds" || !c.Shell || c.Port != 0 || c.Restart {
+		if c.Volumes["review-job-4711"] != "/builds" || !c.Shell || c.User != "0" || c.Port != 0 || c.Restart {
 			t.Errorf("%+v", c)
 		}
 		wantLabels := map[string]string{
 			review.LabelJob: "4711", review.LabelRole: role, review.LabelProject: "group/shop", review.LabelProjectID: "7",
-			review.LabelRef: "feature/login", review.LabelSHA: testSHA,
+			review.LabelRef: "feature/login", review.LabelSHA: testSHA, review.LabelApp: "", review.LabelEnvironment: "", review.LabelRelease: "",
+			labelOwner: s.owner(),
+		}
+		if role == review.RoleJob {
+			wantLabels[labelShell] = `{"user":"","entrypoint":null}`
 		}
 		if diff := cmp.Diff(wantLabels, c.Labels); diff != "" {
 			t.Error(diff)
@@ -77,6 +81,9 @@ func TestPrepare_StartsBothContainersOfTheJob(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+	if h, j := s.engine.running["review-job-4711-helper"], s.engine.running["review-job-4711"]; h.Network != "review-job-4711" || j.NetworkOf != h.Name || j.UsersOf != h.Name {
+		t.Errorf("%+v\n%+v", h, j)
+	}
 }
 
 func TestPrepare_RemovesWhatAKilledPrepareLeft(t *testing.T) {
@@ -84,7 +91,7 @@ func TestPrepare_RemovesWhatAKilledPrepareLeft(t *testing.T) {
 	if diff := cmp.Diff([]string{"start review-job-4711 localhost/image", "start review-job-4711 localhost/image"}, s.engine.did("start")[:2]); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"remove job=4711 role=helper", "remove job=4711 role=helper", "remove job=4711 role=job", "remove job=4711 role=job"}, s.engine.did("remove")); diff != "" {
+	if diff := cmp.Diff([]string{"remove app= job=4711", "remove app= job=4711"}, s.engine.did("remove")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -124,13 +131,6 @@ func TestExpandVariables(t *testing.T) {
 	}
 }
 
-func TestPrepare_ServicesAreWarnedOf(t *testing.T) {
-	s := newStages(t, object{"services": []object{{"name": "postgres:17"}, {"name": "redis"}}}).prepared()
-	if !strings.Contains(s.stdout.String(), "WARNING: services are not started: postgres:17, redis") {
-		t.Error(s.stdout)
-	}
-}
-
 func TestPrepare_FailuresAreThePullsAndTheEnginesOwn(t *testing.T) {
 	missing := &review.Failure{Kind: review.Build, What: "image localhost/image cannot be pulled"}
 	for verb, cause := range map[string]error{"pull": missing, "network": errors.New("no subnet left"), "volume": errors.New("no space"), "start": errors.New("no runtime"), "remove": errors.New("no answer")} {
@@ -138,17 +138,6 @@ func TestPrepare_FailuresAreThePullsAndTheEnginesOwn(t *testing.T) {
 		s.engine.broken[verb] = cause
 		if err := s.Prepare(context.Background()); !errors.Is(err, cause) {
 			t.Errorf("%s: %v", verb, err)
-		}
-	}
-}
-
-func TestPrepare_DeniedProjectIsTheJobsFaultAndNamesTheRule(t *testing.T) {
-	for name, projects := range map[string][]string{"other projects": {"group/other", "other/**"}, "none": {}} {
-		s := newStages(t, nil)
-		s.Policy.Projects = projects
-		isBuildFailure(t, s.Prepare(context.Background()), "project group/shop may not deploy", "policy.projects", "nothing was changed")
-		if len(s.engine.calls) > 0 {
-			t.Errorf("%s: %v", name, s.engine.calls)
 		}
 	}
 }
@@ -177,15 +166,6 @@ func TestPrepare_SaysWhatCannotBeDeployedBeforeAnythingRuns(t *testing.T) {
 		if len(s.engine.calls) > 0 {
 			t.Errorf("%s: %v", name, s.engine.calls)
 		}
-	}
-}
-
-func TestPrepare_DeniedProjectMayRunOrdinaryJobs(t *testing.T) {
-	s := newStages(t, object{"variables": variables("CI_ENVIRONMENT_NAME=production", "CI_PROJECT_ID=7")})
-	s.Policy.Projects = nil
-	s.prepared()
-	if started := s.engine.did("start"); len(started) != 2 {
-		t.Error(started)
 	}
 }
 

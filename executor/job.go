@@ -22,12 +22,33 @@ type Job struct {
 	ProjectID   int64
 	Project     string // full path: group/shop
 	Ref         string
+	Protected   bool // the ref is a protected one
+	Fork        bool // of a merge request whose branch is in another project
 	SHA         string
-	Image       string      // "": none
 	Environment Environment // zero: none
-	Services    []string    // names of their images
-	Script      []string    // the lines under "script:"
+	Image       Image       // zero: none
+	Services    []Image
+	Credentials []Credential // for registries
+	Public      []string     // names of variables that are no secret
+	Caches      bool         // there is something under "cache:"
+	Script      []string     // the lines under "script:"
 }
+
+// Image is what stands under "image:", or one of "services:", as it was
+// written: variables are not expanded.
+type Image struct {
+	Name       string
+	Aliases    []string // of a service: names that reach it
+	Entrypoint []string // nil: the image's
+	Command    []string // of a service; nil: the image's
+	Policies   []string // pull policies, in order of preference; none: the host's
+	Platform   string   // linux/arm64; "": the host's
+	User       string   // "": the image's
+	Variables  []variable
+}
+
+// Credential is a login to a registry that GitLab sent with the job.
+type Credential struct{ URL, Username, Password string }
 
 // Environment is what a job has under "environment:".
 type Environment struct {
@@ -45,26 +66,46 @@ type response struct {
 		FullPath  string `json:"project_full_path"` // from newer GitLab only
 	} `json:"job_info"`
 	GitInfo struct {
-		RepoURL string `json:"repo_url"`
-		Ref     string `json:"ref"`
-		SHA     string `json:"sha"`
+		RepoURL   string `json:"repo_url"`
+		Ref       string `json:"ref"`
+		SHA       string `json:"sha"`
+		Protected *bool  `json:"protected"` // from GitLab 18.3
 	} `json:"git_info"`
-	Variables []variable `json:"variables"`
-	Image     struct {
-		Name string `json:"name"`
-	} `json:"image"`
-	Services []struct {
-		Name string `json:"name"`
-	} `json:"services"`
+	Variables   []variable      `json:"variables"`
+	Image       imageResponse   `json:"image"`
+	Services    []imageResponse `json:"services"`
+	Credentials []struct {
+		Type     string `json:"type"`
+		URL      string `json:"url"`
+		Username string `json:"username"`
+		Password string `json:"password"`
+	} `json:"credentials"`
+	Cache []json.RawMessage `json:"cache"`
 	Steps []struct {
 		Name   string   `json:"name"`
 		Script []string `json:"script"`
 	} `json:"steps"`
 }
 
+type imageResponse struct {
+	Name       string     `json:"name"`
+	Alias      string     `json:"alias"` // several, split on commas and spaces
+	Entrypoint []string   `json:"entrypoint"`
+	Command    []string   `json:"command"`
+	Variables  []variable `json:"variables"`
+	PullPolicy []string   `json:"pull_policy"`
+	Options    struct {
+		Docker struct {
+			Platform string `json:"platform"`
+			User     string `json:"user"`
+		} `json:"docker"`
+	} `json:"executor_opts"`
+}
+
 type variable struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Public bool   `json:"public"`
 }
 
 // ReadJob reads the job response that the runner wrote to file.
@@ -104,11 +145,24 @@ func (r response) job() (Job, error) {
 		Project:     r.project(),
 		Ref:         r.GitInfo.Ref,
 		SHA:         r.GitInfo.SHA,
-		Image:       r.Image.Name,
+		Protected:   r.protected(),
+		Fork:        r.fork(),
+		Image:       r.Image.image(),
 		Environment: r.environment(),
+		Caches:      len(r.Cache) > 0,
 	}
 	for _, service := range r.Services {
-		job.Services = append(job.Services, service.Name)
+		job.Services = append(job.Services, service.image())
+	}
+	for _, c := range r.Credentials {
+		if c.Type == "registry" {
+			job.Credentials = append(job.Credentials, Credential{c.URL, c.Username, c.Password})
+		}
+	}
+	for _, v := range r.Variables {
+		if v.Public {
+			job.Public = append(job.Public, v.Key)
+		}
 	}
 	for _, step := range r.Steps {
 		if step.Name == "script" {
@@ -116,6 +170,40 @@ func (r response) job() (Job, error) {
 		}
 	}
 	return job, job.check()
+}
+
+func (i imageResponse) image() Image {
+	return Image{
+		Name:       i.Name,
+		Aliases:    strings.Fields(strings.ReplaceAll(i.Alias, ",", " ")),
+		Entrypoint: i.Entrypoint,
+		Command:    i.Command,
+		Policies:   i.PullPolicy,
+		Platform:   i.Options.Docker.Platform,
+		User:       i.Options.Docker.User,
+		Variables:  i.Variables,
+	}
+}
+
+// protected tells whether the ref is a protected one. GitLab before 18.3 has it
+// among the variables alone, where the first is its own: it always sends one.
+func (r response) protected() bool {
+	if r.GitInfo.Protected != nil {
+		return *r.GitInfo.Protected
+	}
+	value, _ := first(r.Variables, "CI_COMMIT_REF_PROTECTED")
+	return value == "true"
+}
+
+// fork tells whether the job is of a merge request from another project. The
+// ref of a merge request's pipeline says that it is one, and then GitLab sends
+// the source project before anybody else's variables.
+func (r response) fork() bool {
+	if !strings.HasPrefix(r.GitInfo.Ref, "refs/merge-requests/") {
+		return false
+	}
+	source, _ := first(r.Variables, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
+	return source != strconv.FormatInt(r.JobInfo.ProjectID, 10)
 }
 
 // check refuses what GitLab never sends. All problems are reported together.

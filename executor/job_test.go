@@ -65,7 +65,7 @@ func variables(entries ...string) []variable {
 	var vars []variable
 	for _, entry := range entries {
 		key, value, _ := strings.Cut(entry, "=")
-		vars = append(vars, variable{key, value})
+		vars = append(vars, variable{Key: key, Value: value})
 	}
 	return vars
 }
@@ -98,8 +98,8 @@ func TestReadJob_TakesTheIdentityFromTrustedFields(t *testing.T) {
 	}
 	want := Job{
 		ID: 4711, Name: "review-app", ProjectID: 7, Project: "group/shop", Ref: "feature/login", SHA: testSHA,
-		Image: "localhost/image", Environment: Environment{"review/login", "start"},
-		Services: []string{"docker.io/library/postgres:17"}, Script: []string{"make"},
+		Image: Image{Name: "localhost/image", Aliases: []string{}}, Environment: Environment{"review/login", "start"},
+		Services: []Image{{Name: "docker.io/library/postgres:17", Aliases: []string{}}}, Script: []string{"make"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -2,14 +2,17 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -70,28 +73,103 @@ func (e *Executor) runScript(ctx context.Context, job Job, script, stage string)
 		return err
 	}
 	defer stdin.Close()
-	container, user, shell := helperName(job.ID), "0", helperShell
+	in := place{container: helperName(job.ID), user: "0", command: helperShell}
 	if userStage(stage) {
-		container, user, shell = jobName(job.ID), "", jobShell
+		if in, err = e.jobPlace(ctx, job, stage); err != nil {
+			return err
+		}
 	}
-	exit, err := e.Engine.Exec(ctx, container, user, shell, stdin, e.Stdout, e.Stderr)
+	exit, err := e.exec(ctx, in, stdin)
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if exit == 0 {
 		return nil
 	}
-	if state, err := e.Engine.State(ctx, container); err != nil || !state.Running {
+	if err := e.explainExit(ctx, in, stage); err != nil {
+		return err
+	}
+	if err := e.writeExitCode(exit); err != nil {
+		return err
+	}
+	return &ScriptError{Exit: exit}
+}
+
+// place is where a script runs, and how.
+type place struct {
+	container, user string
+	command         []string
+	entrypoint      []string
+	entered         string // a file that is there once the entrypoint has done its part
+}
+
+// jobPlace is the job's container, whose scripts run as the image wants it.
+func (e *Executor) jobPlace(ctx context.Context, job Job, stage string) (place, error) {
+	state, err := e.Engine.State(ctx, jobName(job.ID))
+	if err != nil {
+		return place{}, err
+	}
+	var how shell
+	if err := json.Unmarshal([]byte(state.Labels[labelShell]), &how); err != nil {
+		return place{}, fmt.Errorf("label %s of container %s: %w", labelShell, jobName(job.ID), err)
+	}
+	in := place{container: jobName(job.ID), user: how.User, entrypoint: how.Entrypoint, entered: path.Join(BuildsDir, ".entered-"+stage)}
+	in.command = jobShell(how.Entrypoint, in.entered)
+	return in, nil
+}
+
+// killTimeout is how long a cancelled script's last output is waited for.
+const killTimeout = 5 * time.Second
+
+// exec runs a script. When ctx ends, the script's processes are killed where they
+// run: the end of our connection would not end them. The containers stay, because
+// the runner goes on with after_script and its own stages.
+func (e *Executor) exec(ctx context.Context, in place, stdin io.Reader) (exit int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		exit, err = e.Engine.Exec(context.WithoutCancel(ctx), in.container, in.user, in.command, stdin, e.Stdout, e.Stderr)
+	}()
+	select {
+	case <-done:
+		return exit, err
+	case <-ctx.Done():
+	}
+	killing, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	if err := e.Engine.Signal(killing, in.container, killScripts); err != nil {
+		e.Operator.WithError(err).Warn("the processes of a cancelled script may run until cleanup")
+	}
+	select {
+	case <-done:
+	case <-killing.Done():
+	}
+	return 0, ctx.Err()
+}
+
+// explainExit tells a script that failed from a container that went away under
+// it, and from an entrypoint that never ran it.
+func (e *Executor) explainExit(ctx context.Context, in place, stage string) error {
+	state, err := e.Engine.State(ctx, in.container)
+	if err != nil || !state.Running {
 		return &review.Failure{
 			What:  fmt.Sprintf("the container of stage %s is gone", stage),
 			Cause: err,
 			Hint:  "not your branch, unless it ran out of memory: the job can be tried again",
 		}
 	}
-	if err := e.writeExitCode(exit); err != nil {
+	if len(in.entrypoint) == 0 {
+		return nil
+	}
+	if entered, err := e.Engine.Has(ctx, in.container, in.entered); err != nil || entered {
 		return err
 	}
-	return &ScriptError{Exit: exit}
+	return &review.Failure{
+		Kind:  review.Build,
+		What:  "the entrypoint of the job's image did not run the script: " + strings.Join(in.entrypoint, " "),
+		State: "its output, if any, is above",
+		Hint:  "switch it off, as with the docker executor: image: {name: …, entrypoint: [\"\"]}",
+	}
 }
 
 // ScriptError is a script that ended with a code other than 0. Its own output

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -13,21 +14,34 @@ done
 echo "this image has no shell" >&2
 exit 1`
 
-var (
-	jobShell = []string{"sh", "-c", detectShell}
-	// The helper runs as root and the job as whom it likes: what the helper
-	// makes must be everybody's, as with the docker executor.
-	helperShell = []string{"sh", "-c", "umask 0000\n" + detectShell}
+// waitForStages is the first process of a container. It lives as long as its
+// stdin, which never ends, and takes in the orphans of scripts; on killScripts it
+// kills every other process, in one system call and without a process of its
+// own: a script that forks without end has left none. It needs nothing of the
+// image but the shell.
+const waitForStages = `trap 'kill -KILL -1' USR1
+exec 3<&0
+while read line <&3 & wait $!; [ $? -gt 128 ]; do :; done`
 
-	// A container lives while its shell reads from a stdin that never ends, so
-	// it needs nothing of the image but the shell.
-	waitForStages = []string{"sh"}
+const killScripts = "USR1"
+
+var (
+	waitAsJob = []string{"sh", "-c", waitForStages}
 	// The runner calls "gitlab-runner" for cache and artifacts; the official
-	// helper image has it under another name.
-	waitAsHelper = []string{"sh", "-c", `command -v gitlab-runner >/dev/null 2>&1 ||
+	// helper image has it under another name. The job may be any user, so what is
+	// made for it is everybody's, as with the docker executor.
+	waitAsHelper = []string{"sh", "-c", `chmod 777 ` + BuildsDir + ` ` + CacheDir + ` 2>/dev/null
+command -v gitlab-runner >/dev/null 2>&1 ||
 	{ helper=$(command -v gitlab-runner-helper) && ln -s "$helper" /usr/local/bin/gitlab-runner; }
-exec sh`}
+` + waitForStages}
+	helperShell = []string{"sh", "-c", "umask 0000\n" + detectShell}
 )
+
+// jobShell runs a script behind the image's entrypoint, as the docker executor
+// does, and leaves a file to tell that the entrypoint has come so far.
+func jobShell(entrypoint []string, entered string) []string {
+	return append(slices.Clone(entrypoint), "sh", "-c", "{ true >"+entered+"; } 2>/dev/null\n"+detectShell)
+}
 
 // expandVariables replaces $NAME and ${NAME}. A name that is not set becomes
 // nothing; $$ is a dollar sign.

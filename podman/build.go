@@ -144,12 +144,13 @@ func (p *Podman) Image(ctx context.Context, ref string) (review.Image, error) {
 	if err != nil {
 		return review.Image{}, p.explain(err, "inspect image %s", ref)
 	}
-	image := review.Image{ID: found.ID}
+	image := review.Image{ID: found.ID, Digest: found.Digest.String(), Labels: found.Labels}
 	if found.HealthCheck != nil && len(found.HealthCheck.Test) > 0 && found.HealthCheck.Test[0] != "NONE" {
 		image.HealthCheck = true
 	}
 	if found.Config != nil {
 		image.Ports = tcpPorts(found.Config.ExposedPorts)
+		image.User, image.Entrypoint = found.Config.User, found.Config.Entrypoint
 	}
 	return image, nil
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/containers/podman/v5/pkg/bindings/system"
 	"github.com/containers/podman/v5/pkg/bindings/volumes"
 	"github.com/containers/podman/v5/pkg/domain/entities/types"
-	"github.com/containers/podman/v5/pkg/specgen"
 	nettypes "go.podman.io/common/libnetwork/types"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
 
 // EnsureNetwork makes a bridge network with name resolution unless it is there.
+// Containers in it reach none in another such network.
 func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
 	there, err := network.Exists(p.call(ctx), name, nil)
 	if err == nil && !there {
@@ -31,6 +31,7 @@ func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[stri
 			Driver:     "bridge",
 			DNSEnabled: true,
 			Labels:     labels,
+			Options:    map[string]string{nettypes.IsolateOption: "true"},
 			// Podman counts its bridges per store, so two stores could share one.
 			NetworkInterface: fmt.Sprintf("review%08x", rand.Uint32()), //nolint:gosec // a name, no secret
 		})
@@ -38,53 +39,40 @@ func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[stri
 	return p.explain(err, "create network %s", name)
 }
 
-// CreateVolume makes a volume. One that is there already is not an error.
-func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
-	_, err := volumes.Create(p.call(ctx), types.VolumeCreateOptions{Name: name, Labels: labels, IgnoreIfExists: true}, nil)
+// CreateVolume makes a volume of at most size; 0 is no limit. One that is there
+// already is not an error. The error is review.ErrNoQuota if the store cannot
+// limit it.
+func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) error {
+	options := types.VolumeCreateOptions{Name: name, Labels: labels, IgnoreIfExists: true}
+	if size > 0 {
+		options.Options = map[string]string{"o": fmt.Sprintf("size=%d", size)}
+	}
+	_, err := volumes.Create(p.call(ctx), options, nil)
+	if err != nil && strings.Contains(err.Error(), "quota") {
+		return fmt.Errorf("create volume %s: %w", name, review.ErrNoQuota)
+	}
 	return p.explain(err, "create volume %s", name)
 }
 
 // Start creates and starts a container. See review.Containers.
 func (p *Podman) Start(ctx context.Context, spec review.Container) (string, error) {
-	created, err := containers.CreateWithSpec(p.call(ctx), generate(spec), nil)
+	id, err := p.Create(ctx, spec)
 	if err != nil {
-		return "", p.startFailed(spec, err)
+		return "", err
 	}
-	if err := containers.Start(p.call(ctx), created.ID, nil); err != nil {
-		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		return "", errors.Join(p.startFailed(spec, err), p.removeContainer(removing, created.ID, 0))
-	}
-	return created.ID, nil
+	return id, p.StartCreated(ctx, id, spec)
 }
 
-func generate(spec review.Container) *specgen.SpecGenerator {
-	s := specgen.NewSpecGenerator(spec.Image, false)
-	s.Name = spec.Name
-	s.Hostname = spec.Hostname
-	s.Command = spec.Command
-	if spec.Shell {
-		s.Entrypoint = []string{}
-		s.Entrypoint = append(s.Entrypoint, spec.Command...)
-		s.Command = []string{}
+// StartCreated starts the container that Create made from spec. On an error
+// nothing is left of it.
+func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Container) error {
+	err := containers.Start(p.call(ctx), id, nil)
+	if err == nil {
+		return nil
 	}
-	s.Stdin = &spec.Shell
-	s.Env = spec.Env
-	s.Labels = spec.Labels
-	if spec.Network != "" {
-		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
-		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {Aliases: spec.Aliases}}
-	}
-	for name, dest := range spec.Volumes {
-		s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: dest})
-	}
-	if spec.Port != 0 {
-		s.PortMappings = []nettypes.PortMapping{{HostIP: "127.0.0.1", ContainerPort: spec.Port, Protocol: "tcp"}}
-	}
-	if spec.Restart {
-		s.RestartPolicy = "always"
-	}
-	return s
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return errors.Join(p.startFailed(spec, err), p.removeContainer(removing, id, 0))
 }
 
 // imageFaults are the words of Podman and its runtimes for an image that
@@ -111,6 +99,12 @@ func (p *Podman) startFailed(spec review.Container, err error) error {
 	return p.explain(err, "start container %s", spec.Name)
 }
 
+// Signal sends a signal, such as USR1, to the first process of the container.
+func (p *Podman) Signal(ctx context.Context, id, signal string) error {
+	err := containers.Kill(p.call(ctx), id, new(containers.KillOptions).WithSignal(signal))
+	return p.explain(err, "send %s to container %s", signal, id)
+}
+
 // State tells how the container does.
 func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 	data, err := containers.Inspect(p.call(ctx), id, nil)
@@ -118,8 +112,12 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 		return review.State{}, p.explain(err, "inspect container %s", id)
 	}
 	state := review.State{Restarts: int(data.RestartCount)}
+	if data.Config != nil {
+		state.Labels = data.Config.Labels
+	}
 	if data.State != nil {
 		state.Running = data.State.Running
+		state.PID = data.State.Pid
 		state.ExitCode = int(data.State.ExitCode)
 	}
 	if state.Restarts > 0 {

@@ -1,51 +1,16 @@
 package podman
 
 import (
-	"context"
 	"fmt"
-	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/containers/podman/v5/pkg/bindings/images"
+	"github.com/containers/podman/v5/pkg/domain/entities/types"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
-
-// Pull makes sure that the image is in the local store and pulls it if it is
-// not. What Podman says of a pull goes to log. An image that cannot be had is
-// a Failure of the kind Build.
-func (p *Podman) Pull(ctx context.Context, image string, log io.Writer) error {
-	there, err := images.Exists(p.call(ctx), image, nil)
-	if err != nil {
-		return p.explain(err, "look for image %s", image)
-	}
-	if there {
-		return nil
-	}
-	fmt.Fprintf(log, "Pulling image %s\n", image)
-	if _, err := images.Pull(p.call(ctx), image, new(images.PullOptions).WithPolicy("missing").WithQuiet(true)); err != nil {
-		return p.pullFailed(image, err)
-	}
-	return nil
-}
-
-func (p *Podman) pullFailed(image string, err error) error {
-	err = p.explain(err, "pull image %s", image)
-	if f := review.AsFailure(err); f.Hint != "" {
-		return err
-	}
-	if fullDisk(err.Error()) {
-		return &review.Failure{What: "the host's disk is full", Cause: err, Hint: "not your branch: the host's administrator must make room"}
-	}
-	return &review.Failure{
-		Kind:  review.Build,
-		What:  fmt.Sprintf("image %s cannot be pulled", review.Printable(image, 200)),
-		Cause: err,
-		Hint:  `check the name under "image:"; Podman needs it with its registry, as in docker.io/library/alpine:3`,
-	}
-}
 
 // tcpPorts reads EXPOSE: "8080/tcp", or "8080" alone.
 func tcpPorts(exposed map[string]struct{}) []uint16 {
@@ -59,4 +24,39 @@ func tcpPorts(exposed map[string]struct{}) []uint16 {
 	}
 	slices.Sort(ports)
 	return ports
+}
+
+// platform is what an image runs on. An image in the store does not tell its
+// variant, so none is compared.
+type platform struct{ os, arch, variant string }
+
+// archNames are the kernel's names of processors, by which people call them too.
+var archNames = map[string]string{"x86_64": "amd64", "aarch64": "arm64"}
+
+// parsePlatform reads linux/arm64 or linux/arm/v7; "" is the host's.
+func parsePlatform(text string) (platform, error) {
+	if text == "" {
+		return platform{os: "linux", arch: runtime.GOARCH}, nil
+	}
+	parts := strings.Split(text, "/")
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return platform{}, &review.Failure{
+			Kind: review.Build,
+			What: fmt.Sprintf("%q is no platform", review.Printable(text, 80)),
+			Hint: "write it as in linux/arm64",
+		}
+	}
+	wanted := platform{os: parts[0], arch: parts[1]}
+	if name, found := archNames[wanted.arch]; found {
+		wanted.arch = name
+	}
+	if len(parts) == 3 {
+		wanted.variant = parts[2]
+	}
+	return wanted, nil
+}
+
+// runs tells whether the image is made for the platform, as far as it says so.
+func (p platform) runs(image *types.ImageInspectReport) bool {
+	return (image.Os == "" || image.Os == p.os) && (image.Architecture == "" || image.Architecture == p.arch)
 }

@@ -2,50 +2,36 @@ package podman
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/review-executor/review-executor/internal/hosttest"
 	"gitlab.com/review-executor/review-executor/review"
 )
-
-func TestPull_MissingImageIsTheJobsFault(t *testing.T) {
-	var log bytes.Buffer
-	// Nothing listens there: it is the registry of nobody.
-	err := connect(t).Pull(t.Context(), "localhost/no-such-image:1", &log)
-	if err == nil {
-		t.Fatal("it was pulled")
-	}
-	f := review.AsFailure(err)
-	if f.Kind != review.Build {
-		t.Errorf("%v does not count as the job's fault", err)
-	}
-	for _, text := range []string{"image localhost/no-such-image:1 cannot be pulled", "connection refused", "hint: "} {
-		if !strings.Contains(f.Text(), text) {
-			t.Errorf("it does not say %q:\n%s", text, f.Text())
-		}
-	}
-	if want := "Pulling image localhost/no-such-image:1\n"; log.String() != want {
-		t.Errorf("the log says %q, want %q", log.String(), want)
-	}
-}
-
-func TestPull_ImageThatIsThereIsNotAskedFor(t *testing.T) {
-	var log bytes.Buffer
-	if err := connect(t).Pull(t.Context(), hosttest.Busybox, &log); err != nil {
-		t.Fatal(err)
-	}
-	if log.Len() != 0 {
-		t.Errorf("the log says %q", log.String())
-	}
-}
 
 func TestTCPPorts(t *testing.T) {
 	got := tcpPorts(map[string]struct{}{"9000/tcp": {}, "53/udp": {}, "80": {}, "443/tcp": {}, "70000/tcp": {}, "web": {}, "": {}})
 	if diff := cmp.Diff([]uint16{80, 443, 9000}, got); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+}
+
+func TestParsePlatform(t *testing.T) {
+	for text, want := range map[string]platform{
+		"":               {"linux", runtime.GOARCH, ""},
+		"linux/arm64":    {"linux", "arm64", ""},
+		"linux/x86_64":   {"linux", "amd64", ""},
+		"linux/arm/v7":   {"linux", "arm", "v7"},
+		"arm64":          {},
+		"linux/":         {},
+		"linux/arm/v7/x": {},
+	} {
+		got, err := parsePlatform(text)
+		if got != want || (err != nil) != (want == platform{}) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings/containers"
@@ -41,10 +42,44 @@ func (p *Podman) Values(ctx context.Context, labels map[string]string, key strin
 	return slices.Sorted(maps.Keys(values)), nil
 }
 
+// Labels returns the labels of every container, network and volume that carries
+// all of the labels.
+func (p *Podman) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
+	var all []map[string]string
+	add := func(object map[string]string) {
+		if carries(object, labels) {
+			all = append(all, object)
+		}
+	}
+	filter := labelFilter(labels)
+	inContainers, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(filter))
+	if err != nil {
+		return nil, p.explain(err, "list containers")
+	}
+	for _, c := range inContainers {
+		add(c.Labels)
+	}
+	inNetworks, err := network.List(p.call(ctx), new(network.ListOptions).WithFilters(filter))
+	if err != nil {
+		return nil, p.explain(err, "list networks")
+	}
+	for _, n := range inNetworks {
+		add(n.Labels)
+	}
+	inVolumes, err := volumes.List(p.call(ctx), new(volumes.ListOptions).WithFilters(filter))
+	if err != nil {
+		return nil, p.explain(err, "list volumes")
+	}
+	for _, v := range inVolumes {
+		add(v.Labels)
+	}
+	return all, nil
+}
+
 // Remove removes everything that carries all of the labels. See
 // review.Containers. It goes on after an error, to leave as little as it can.
 func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace time.Duration) error {
-	if len(labels) == 0 {
+	if labelFilter(labels) == nil {
 		return errors.New("remove: no labels, which would mean everything")
 	}
 	return errors.Join(
@@ -55,7 +90,8 @@ func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace tim
 	)
 }
 
-// carries tells whether an object has all of the labels.
+// carries tells whether an object has all of the labels, and none whose value
+// is empty.
 func carries(object, labels map[string]string) bool {
 	for key, value := range labels {
 		if object[key] != value {
@@ -70,15 +106,29 @@ func (p *Podman) removeContainers(ctx context.Context, labels map[string]string,
 	if err != nil {
 		return p.explain(err, "list containers")
 	}
+	found = slices.DeleteFunc(found, func(c types.ListContainer) bool { return !carries(c.Labels, labels) })
+	needed := make([]bool, len(found))
 	var group errgroup.Group
 	group.SetLimit(8)
-	for _, container := range found {
-		if !carries(container.Labels, labels) {
-			continue
-		}
-		group.Go(func() error { return p.removeContainer(ctx, container.ID, grace) })
+	for i, container := range found {
+		group.Go(func() error {
+			err := p.tryRemoveContainer(ctx, container.ID, grace)
+			if needed[i] = err != nil && strings.Contains(err.Error(), "dependent containers"); needed[i] {
+				return nil
+			}
+			if err != nil {
+				err = p.removeContainer(ctx, container.ID, grace)
+			}
+			return err
+		})
 	}
-	return group.Wait()
+	failed := []error{group.Wait()}
+	for i, container := range found {
+		if needed[i] { // by others, which are gone now
+			failed = append(failed, p.removeContainer(ctx, container.ID, grace))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // removeContainer tries again when the container was ending by itself just

@@ -41,7 +41,7 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	d.next.Image = id
-	d.req.Log.Step("image", "%s, built in %s", tag, since(started))
+	d.req.Log.Step("image", "%s, built in %s", tag, Since(started))
 	return d.Containers.Image(ctx, id)
 }
 

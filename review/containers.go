@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -32,8 +33,9 @@ type Containers interface {
 	// and images that carry all of the labels.
 	Values(ctx context.Context, labels map[string]string, key string) ([]string, error)
 	// Remove removes the containers, networks, volumes and images that carry
-	// all of the labels. Running containers get their stop signal and grace to
-	// end. What is already gone is not an error.
+	// all of the labels; an empty value means not to carry it. Running
+	// containers get their stop signal and grace to end. What is already gone
+	// is not an error.
 	Remove(ctx context.Context, labels map[string]string, grace time.Duration) error
 }
 
@@ -46,32 +48,65 @@ type BuildSpec struct {
 	Labels        map[string]string
 }
 
-// Image is what a deploy asks of an image.
+// Image is what a deploy or a job asks of an image.
 type Image struct {
 	ID          string
+	Digest      string   // of its manifest
 	Ports       []uint16 // EXPOSE, TCP only, in ascending order
 	HealthCheck bool     // the image has a HEALTHCHECK
+	User        string   // "": root
+	Entrypoint  []string
+	Labels      map[string]string
 }
+
+// Pull is an image to have in the local store.
+type Pull struct {
+	Image    string // as its user wrote it
+	Policy   string // PullAlways, PullIfNotPresent or PullNever
+	Platform string // linux/arm64; "": the host's
+	Username string // for the image's registry; "": none
+	Password string
+}
+
+// Pull policies, with the names that "pull_policy:" has for them.
+const (
+	PullAlways       = "always"
+	PullIfNotPresent = "if-not-present"
+	PullNever        = "never"
+)
 
 // Container is a container to start, in terms that any engine has.
 type Container struct {
-	Name     string
-	Image    string
-	Command  []string // nil: the image's
-	Shell    bool     // Command replaces the image's entrypoint too, and stdin stays open
-	Hostname string
-	Network  string
-	Aliases  []string          // names in the network
-	Volumes  map[string]string // mount point by volume name; a missing volume is made, unlabelled
-	Env      map[string]string
-	Labels   map[string]string
-	Port     uint16 // published on a free port of 127.0.0.1; 0: none
-	Restart  bool   // start again whenever it ends, and after a reboot
+	Name       string
+	Image      string
+	Entrypoint []string // nil: the image's
+	Command    []string // nil: the image's
+	Shell      bool     // Command replaces the image's entrypoint too, and stdin stays open
+	User       string   // "": the image's
+	Hostname   string
+	Network    string
+	NetworkOf  string            // a running container whose network this one is in, addresses and ports included
+	Aliases    []string          // names in the network
+	Volumes    map[string]string // mount point by volume name; a missing volume is made, unlabelled
+	Chown      []string          // volumes whose files are first given to the container's root
+	Env        map[string]string
+	Labels     map[string]string
+	Port       uint16 // published on a free port of 127.0.0.1; 0: none
+	Restart    bool   // start again whenever it ends, and after a reboot
+	Isolation  Isolation
+	// UsersOf is a running container whose user namespace this one is in, for
+	// files that both write; "": a namespace of its own.
+	UsersOf string
 }
+
+// ErrNoQuota is what a store says that cannot limit the size of a volume.
+var ErrNoQuota = errors.New("the store cannot limit the size of a volume")
 
 // State is how a container does.
 type State struct {
 	Running  bool
+	PID      int // of its first process, as this host counts; 0: none
+	Labels   map[string]string
 	Restarts int // how often it ended and was started again
 	ExitCode int
 	Backend  string // where its port is published: 127.0.0.1:34817

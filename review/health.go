@@ -35,7 +35,7 @@ func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
 	for {
 		healthy, got := probe(limited)
 		if healthy {
-			d.req.Log.Step("health", "%s after %s", got, since(started))
+			d.req.Log.Step("health", "%s after %s", got, Since(started))
 			return nil
 		}
 		if limited.Err() == nil {

@@ -36,8 +36,8 @@ func (l *Log) Section(name, title string) (io.Writer, func()) {
 	}
 }
 
-// since is a duration as a job log shows it: 6.2s, 84ms, 2m5s.
-func since(start time.Time) string {
+// Since is a duration as a job log shows it: 6.2s, 84ms, 2m5s.
+func Since(start time.Time) string {
 	d := time.Since(start)
 	switch {
 	case d < time.Second:

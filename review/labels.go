@@ -1,7 +1,7 @@
 package review
 
 // Labels on everything that is made in Podman. What carries LabelApp belongs to
-// an app; what carries the role job or helper belongs to one CI job.
+// an app; what carries LabelJob and no LabelApp belongs to one CI job.
 const (
 	LabelApp         = "review-executor.app"
 	LabelProject     = "review-executor.project"
@@ -16,7 +16,9 @@ const (
 
 // Values of LabelRole.
 const (
-	RoleApp    = "app"
-	RoleJob    = "job"
-	RoleHelper = "helper"
+	RoleApp       = "app"
+	RoleCompanion = "companion"
+	RoleJob       = "job"
+	RoleHelper    = "helper"
+	RoleCache     = "cache"
 )

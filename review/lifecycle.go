@@ -38,6 +38,7 @@ type Lifecycle struct {
 	Front      Front
 	Domain     string
 	Limits     Limits
+	Isolation  Isolation
 }
 
 // Request asks for one release of one app. Identity (project, environment,

@@ -22,7 +22,7 @@ func (d *deploy) publish(ctx context.Context) error {
 		d.unpublish(ctx)
 		return err
 	}
-	d.req.Log.Step("front", "%s, serving after %s", d.app.Host, since(started))
+	d.req.Log.Step("front", "%s, serving after %s", d.app.Host, Since(started))
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (d *deploy) retire(ctx context.Context) {
 		d.req.Log.Line("WARNING: the release before could not be removed: %v", err)
 		return
 	}
-	d.req.Log.Step("retired", "version %s, after its last request, in %s", shortSHA(d.live.SHA), since(started))
+	d.req.Log.Step("retired", "version %s, after its last request, in %s", shortSHA(d.live.SHA), Since(started))
 }
 
 // sweep removes every release of the app but the one to keep.

@@ -121,6 +121,11 @@ func (r *Records) LockFront(ctx context.Context) (unlock func(), err error) {
 	return r.lock(ctx, "_front", func() {}) // no app has an underscore
 }
 
+// LockCaches waits for the one lock under which jobs choose a cache volume.
+func (r *Records) LockCaches(ctx context.Context) (unlock func(), err error) {
+	return r.lock(ctx, "_caches", func() {})
+}
+
 // lock takes locks/NAME.lock and removes the file when it lets go. Because the
 // file may go while another waits for it, the winner checks that what it
 // locked is still the file of that name.

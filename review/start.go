@@ -21,15 +21,16 @@ func (d *deploy) start(ctx context.Context, image Image) error {
 		return err
 	}
 	d.id, err = d.Containers.Start(ctx, Container{
-		Name:     fmt.Sprintf("review-app-%s-%s", d.app.Name, d.next.ID),
-		Image:    image.ID,
-		Hostname: d.app.Name,
-		Network:  network,
-		Aliases:  []string{d.app.Name},
-		Env:      d.env(port),
-		Labels:   d.labels(RoleApp),
-		Port:     port,
-		Restart:  true,
+		Name:      fmt.Sprintf("review-app-%s-%s", d.app.Name, d.next.ID),
+		Image:     image.ID,
+		Hostname:  d.app.Name,
+		Network:   network,
+		Aliases:   []string{d.app.Name},
+		Env:       d.env(port),
+		Labels:    d.labels(RoleApp),
+		Port:      port,
+		Restart:   true,
+		Isolation: d.Isolation,
 	})
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (d *deploy) port(image Image) (uint16, error) {
 	}
 	what := "the image exposes no port"
 	if len(image.Ports) > 1 {
-		what = "the image exposes several ports: " + joinPorts(image.Ports)
+		what = "the image exposes several ports: " + JoinPorts(image.Ports)
 	}
 	return 0, &Failure{
 		Kind: Build,
@@ -62,7 +63,8 @@ func (d *deploy) port(image Image) (uint16, error) {
 	}
 }
 
-func joinPorts(ports []uint16) string {
+// JoinPorts lists ports as a sentence has them: 80, 443.
+func JoinPorts(ports []uint16) string {
 	text := make([]string, len(ports))
 	for i, port := range ports {
 		text[i] = strconv.Itoa(int(port))

@@ -59,9 +59,18 @@ start_podman() {
 		[storage.options]
 		additionalimagestores = ["$images"]
 	END
+	# Registries of tests speak plain HTTP, on any port of loopback. Short names
+	# have no registry.
+	cat >"$dir/registries.conf" <<-END
+		unqualified-search-registries = []
+		[[registry]]
+		location = "127.0.0.1"
+		insecure = true
+	END
 	cat >"$dir/podman" <<-END
 		#!/bin/sh
 		export CONTAINERS_CONF=$dir/containers.conf CONTAINERS_STORAGE_CONF=$dir/storage.conf TMPDIR=$dir/tmp
+		export CONTAINERS_REGISTRIES_CONF=$dir/registries.conf
 		exec podman "\$@"
 	END
 	chmod 755 "$dir/podman"

@@ -13,7 +13,7 @@ func newCleanup() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.Cleanup(cmd.Context())
+			return e.Observe("cleanup", func() error { return e.Cleanup(cmd.Context()) })
 		},
 	}
 }

@@ -16,11 +16,19 @@ func newConfig() *cobra.Command {
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A configuration that cannot be used is said here, before any job starts.
-			if _, err := settingsOf(cmd); err != nil {
+			s, err := settingsOf(cmd)
+			if err != nil {
 				return err
 			}
-			e := executor.Executor{Env: executor.Environ(os.Environ()), Stdout: cmd.OutOrStdout()}
-			return e.Config(version)
+			e := &executor.Executor{
+				Apps:     newLifecycle(s, nil),
+				Policy:   s.Policy,
+				Hostname: s.hostname,
+				Env:      executor.Environ(os.Environ()),
+				Stdout:   cmd.OutOrStdout(),
+				Operator: operatorLog(cmd),
+			}
+			return e.Observe("config", func() error { return e.Config(version) })
 		},
 	}
 }

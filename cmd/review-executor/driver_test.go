@@ -170,7 +170,7 @@ func TestDriver_ScriptsExitCodeReachesTheRunner(t *testing.T) {
 func TestDriver_TellsTheJobsFaultFromTheHosts(t *testing.T) {
 	j := newDriverJob(t)
 	j.image = "localhost/no/such/image"
-	j.stage("prepare").exited(t, buildFailure, "ERROR: image localhost/no/such/image cannot be pulled", `"image:"`)
+	j.stage("prepare").exited(t, buildFailure, "ERROR: image localhost/no/such/image is not on this host", `"image:"`)
 	j.run("build_script", "true").exited(t, systemFailure, fmt.Sprintf("no container with name or ID \"review-job-%d\"", j.id))
 
 	config, err := os.ReadFile(host.Config())

@@ -13,7 +13,7 @@ func newPrepare() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.Prepare(cmd.Context())
+			return e.Observe("prepare", func() error { return e.Prepare(cmd.Context()) })
 		},
 	}
 }

@@ -22,6 +22,7 @@ codes are those that the runner asks for in its environment.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().String("config", "", "configuration `FILE` (default $REVIEW_EXECUTOR_CONFIG or "+defaultConfigFile+")")
+	root.PersistentFlags().Bool("verbose", false, "write the operator's log to stderr, whether there is a journal or not")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(
 		&cobra.Group{ID: "driver", Title: "Called by gitlab-runner:"},
@@ -29,7 +30,7 @@ codes are those that the runner asks for in its environment.`,
 	)
 	root.AddCommand(
 		newConfig(), newPrepare(), newRun(), newCleanup(),
-		newList(), newStop(), newTry(), newFront(), newVersion(),
+		newList(), newStop(), newPrune(), newTry(), newFront(), newVersion(),
 	)
 	root.SetHelpCommandGroupID("admin")
 	root.SetCompletionCommandGroupID("admin")

@@ -22,8 +22,8 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			last := args[len(args)-2:]
-			return e.Run(cmd.Context(), last[0], last[1])
+			script, stage := args[len(args)-2], args[len(args)-1]
+			return e.Observe(stage, func() error { return e.Run(cmd.Context(), script, stage) })
 		},
 	}
 }

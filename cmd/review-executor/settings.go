@@ -33,8 +33,10 @@ type Settings struct {
 	Apache apache.Config `toml:"apache"`
 	// What jobs run in.
 	Jobs executor.Jobs `toml:"jobs"`
-	// What may be deployed.
+	// Who may do what.
 	Policy executor.Policy `toml:"policy"`
+	// What stands between a container, the host and the other containers: of jobs, services and apps.
+	Isolation review.Isolation `toml:"isolation"`
 	// What an app may take of the host.
 	Limits review.Limits `toml:"limits"`
 	// Settings of single projects, over those above.
@@ -57,13 +59,14 @@ type Project struct {
 
 func defaultSettings() Settings {
 	return Settings{
-		StateDir: "/var/lib/review-executor",
-		Hostname: "{environment}.{domain}",
-		Podman:   Podman{Socket: defaultSocket()},
-		Apache:   apache.Defaults(),
-		Jobs:     executor.JobDefaults(),
-		Policy:   executor.PolicyDefaults(),
-		Limits:   review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second},
+		StateDir:  "/var/lib/review-executor",
+		Hostname:  "{environment}.{domain}",
+		Podman:    Podman{Socket: defaultSocket()},
+		Apache:    apache.Defaults(),
+		Jobs:      executor.JobDefaults(),
+		Policy:    executor.PolicyDefaults(),
+		Isolation: review.IsolationDefaults(),
+		Limits:    review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second},
 	}
 }
 
@@ -114,7 +117,7 @@ func decodeSettings(data []byte, settings *Settings) error {
 		TagName:     "toml",
 		ErrorUnused: true,
 		ZeroFields:  true,
-		DecodeHook:  mapstructure.StringToTimeDurationHookFunc(),
+		DecodeHook:  mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc()),
 		MatchName:   func(key, field string) bool { return key == field },
 	})
 	if err != nil {
@@ -184,6 +187,7 @@ func (s Settings) problems() []error {
 	problems = append(problems, s.Apache.Problems()...)
 	problems = append(problems, s.Jobs.Problems()...)
 	problems = append(problems, s.Policy.Problems()...)
+	problems = append(problems, s.Isolation.Problems()...)
 	problems = append(problems, s.Limits.Problems()...)
 	for i, project := range s.Projects {
 		if project.Path == "" {

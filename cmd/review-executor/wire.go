@@ -25,10 +25,11 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 // be nil for what touches no container.
 func newLifecycle(s Settings, engine *podman.Podman) *review.Lifecycle {
 	l := &review.Lifecycle{
-		Records: review.NewRecords(s.StateDir),
-		Front:   apache.New(s.Apache, s.Domain),
-		Domain:  s.Domain,
-		Limits:  s.Limits,
+		Records:   review.NewRecords(s.StateDir),
+		Front:     apache.New(s.Apache, s.Domain),
+		Domain:    s.Domain,
+		Limits:    s.Limits,
+		Isolation: s.Isolation,
 	}
 	if engine != nil {
 		l.Containers = engine
@@ -47,13 +48,15 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 		return nil, err
 	}
 	return &executor.Executor{
-		Engine:   engine,
-		Apps:     newLifecycle(s, engine),
-		Jobs:     s.Jobs,
-		Policy:   s.Policy,
-		Hostname: s.hostname,
-		Env:      executor.Environ(os.Environ()),
-		Stdout:   cmd.OutOrStdout(),
-		Stderr:   cmd.ErrOrStderr(),
+		Engine:    engine,
+		Apps:      newLifecycle(s, engine),
+		Jobs:      s.Jobs,
+		Policy:    s.Policy,
+		Isolation: s.Isolation,
+		Hostname:  s.hostname,
+		Env:       executor.Environ(os.Environ()),
+		Stdout:    cmd.OutOrStdout(),
+		Stderr:    cmd.ErrOrStderr(),
+		Operator:  operatorLog(cmd),
 	}, nil
 }

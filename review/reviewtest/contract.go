@@ -18,7 +18,7 @@ import (
 // Subject is a container engine on trial.
 type Subject struct {
 	review.Containers
-	CreateVolume func(ctx context.Context, name string, labels map[string]string) error
+	CreateVolume func(ctx context.Context, name string, labels map[string]string, size review.Bytes) error
 	// Inventory lists what there is as Engine.Inventory does, and may list more.
 	Inventory func(t testing.TB) []string
 	// Base is an image with a shell and busybox's httpd.

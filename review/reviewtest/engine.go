@@ -127,7 +127,7 @@ func (e *Engine) EnsureNetwork(ctx context.Context, name string, labels map[stri
 }
 
 // CreateVolume makes the volume unless it is there.
-func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
+func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string, _ review.Bytes) error {
 	return e.ensure(ctx, "CreateVolume", "volume", name, labels)
 }
 

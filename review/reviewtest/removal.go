@@ -27,7 +27,7 @@ func removeTakesWhatCarriesEveryLabel(t trial) {
 		if err := t.EnsureNetwork(t.Context(), name, t.labels(release)); err != nil {
 			t.Fatal(err)
 		}
-		if err := t.CreateVolume(t.Context(), name, t.labels(release)); err != nil {
+		if err := t.CreateVolume(t.Context(), name, t.labels(release), 0); err != nil {
 			t.Fatal(err)
 		}
 		objects[release] = []string{"container review-app-" + name, "image " + t.tag(release), "network " + name, "volume " + name}

@@ -1,0 +1,118 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/procfs"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// owner names what the job lives and dies with: the runner's process and the job
+// response, which the runner deletes when the job is over. It tells the next
+// job what a killed runner has left. "": not known.
+func (e *Executor) owner() string {
+	runner, err := runnerProcess()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s:%s", runner, e.Env["JOB_RESPONSE_FILE"])
+}
+
+// runnerProcess is the closest ancestor outside this process group: the runner
+// starts every stage as a group of its own, wrappers around us included.
+func runnerProcess() (string, error) {
+	process, err := procfs.Self()
+	if err != nil {
+		return "", err
+	}
+	stat, err := process.Stat()
+	for group := stat.PGRP; err == nil && stat.PGRP == group && stat.PPID > 0; {
+		if process, err = procfs.NewProc(stat.PPID); err == nil {
+			stat, err = process.Stat()
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return identity(stat), nil
+}
+
+// identity tells a process from any other of its ID, before and after a reboot.
+func identity(stat procfs.ProcStat) string {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") //nolint:errcheck // the rest is nearly as good
+	return fmt.Sprintf("%d:%d:%s", stat.PID, stat.Starttime, strings.TrimSpace(string(boot)))
+}
+
+// gone tells whether the owner of something is no more. Who cannot be
+// understood is believed to live.
+func gone(owner string) bool {
+	i := strings.LastIndex(owner, ":/")
+	pid, _, found := strings.Cut(owner, ":")
+	number, err := strconv.Atoi(pid)
+	if i < 0 || !found || err != nil {
+		return false
+	}
+	if _, err := os.Stat(owner[i+1:]); os.IsNotExist(err) {
+		return true
+	}
+	process, err := procfs.NewProc(number)
+	if err != nil {
+		return os.IsNotExist(err)
+	}
+	stat, err := process.Stat()
+	return err == nil && identity(stat) != owner[:i]
+}
+
+// Leftovers lists the jobs that have something in the container engine although
+// the runner that they belonged to is gone, or has finished with them.
+func (e *Executor) Leftovers(ctx context.Context) ([]int64, error) {
+	// The network and the workspace come first and go last.
+	found, err := e.Engine.Labels(ctx, map[string]string{review.LabelRole: review.RoleJob})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[int64]bool{}
+	var jobs []int64
+	for _, labels := range found {
+		job, err := strconv.ParseInt(labels[review.LabelJob], 10, 64)
+		if err != nil || seen[job] || !gone(labels[labelOwner]) {
+			continue
+		}
+		seen[job] = true
+		jobs = append(jobs, job)
+	}
+	return jobs, nil
+}
+
+// removeLeftovers removes what this job's killed prepare has left, and what
+// other jobs have whose runner is gone. Only the former must succeed.
+func (e *Executor) removeLeftovers(ctx context.Context, job Job) error {
+	if err := e.RemoveJob(ctx, job.ID); err != nil {
+		return err
+	}
+	leftovers, err := e.Leftovers(ctx)
+	for _, other := range leftovers {
+		if err == nil && other != job.ID {
+			err = e.RemoveJob(ctx, other)
+		}
+	}
+	if err != nil {
+		e.Operator.WithError(err).Warn("what a killed job has left is not removed yet")
+	}
+	return nil
+}
+
+// RemoveJob removes the containers, the network and the workspace of a job, and
+// nothing of an app that it deployed.
+func (e *Executor) RemoveJob(ctx context.Context, id int64) error {
+	labels := map[string]string{review.LabelJob: strconv.FormatInt(id, 10), review.LabelApp: ""}
+	if err := e.Apps.Containers.Remove(ctx, labels, 0); err != nil {
+		return fmt.Errorf("remove the containers of job %d: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package podman
+
+import (
+	"context"
+	"hash/fnv"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/containers/podman/v5/pkg/bindings/containers"
+	"github.com/containers/podman/v5/pkg/specgen"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	nettypes "go.podman.io/common/libnetwork/types"
+	"go.podman.io/storage/pkg/idtools"
+	storagetypes "go.podman.io/storage/types"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// Create makes a container that is not running yet and returns its ID.
+func (p *Podman) Create(ctx context.Context, spec review.Container) (string, error) {
+	s := generate(spec)
+	if spec.UsersOf != "" && spec.Isolation.UserNamespace {
+		s.UserNS = specgen.Namespace{NSMode: specgen.FromContainer, Value: spec.UsersOf}
+	} else if spec.Isolation.UserNamespace {
+		s.UserNS = specgen.Namespace{NSMode: specgen.Auto, Value: "size=65536"}
+		s.IDMappings = &storagetypes.IDMappingOptions{AutoUserNs: true, AutoUserNsOpts: storagetypes.AutoUserNsOptions{Size: idRange}}
+	}
+	created, err := containers.CreateWithSpec(p.call(ctx), s, nil)
+	if err != nil && tooFewIDs(err) {
+		shareIDs(s)
+		created, err = containers.CreateWithSpec(p.call(ctx), s, nil)
+	}
+	if err != nil {
+		return "", p.startFailed(spec, err)
+	}
+	return created.ID, nil
+}
+
+func generate(spec review.Container) *specgen.SpecGenerator {
+	s := specgen.NewSpecGenerator(spec.Image, false)
+	s.Name = spec.Name
+	s.Hostname = spec.Hostname
+	s.Entrypoint, s.Command = spec.Entrypoint, spec.Command
+	if spec.Shell {
+		s.Entrypoint = append([]string{}, spec.Command...)
+		s.Command = []string{}
+	}
+	s.Stdin = &spec.Shell
+	s.User = spec.User
+	s.Env = spec.Env
+	s.HTTPProxy = new(bool) // Podman's own are none of a job's business
+	s.Labels = spec.Labels
+	if spec.NetworkOf != "" {
+		s.NetNS = specgen.Namespace{NSMode: specgen.FromContainer, Value: spec.NetworkOf}
+	} else if spec.Network != "" {
+		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
+		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {Aliases: spec.Aliases}}
+	}
+	for name, dest := range spec.Volumes {
+		volume := &specgen.NamedVolume{Name: name, Dest: dest}
+		if slices.Contains(spec.Chown, name) {
+			volume.Options = []string{"U"}
+		}
+		s.Volumes = append(s.Volumes, volume)
+	}
+	if spec.Port != 0 {
+		s.PortMappings = []nettypes.PortMapping{{HostIP: "127.0.0.1", ContainerPort: spec.Port, Protocol: "tcp"}}
+	}
+	if spec.Restart {
+		s.RestartPolicy = "always"
+	}
+	isolate(s, spec.Isolation)
+	return s
+}
+
+func isolate(s *specgen.SpecGenerator, isolation review.Isolation) {
+	if isolation.Capabilities != nil {
+		s.CapDrop = []string{"ALL"}
+		s.CapAdd = isolation.Capabilities
+	}
+	s.NoNewPrivileges = &isolation.NoNewPrivileges
+	s.ResourceLimits = limits(isolation, controllers())
+}
+
+// limits asks for those that the host can enforce; Podman fails to start a
+// container with any other.
+func limits(isolation review.Isolation, can map[string]bool) *specs.LinuxResources {
+	var resources specs.LinuxResources
+	if memory := int64(isolation.Memory); memory != 0 && can["memory"] {
+		resources.Memory = &specs.LinuxMemory{Limit: &memory, Swap: &memory}
+	}
+	if isolation.CPUs != 0 && can["cpu"] {
+		period := uint64(100000)
+		quota := int64(isolation.CPUs * float64(period))
+		resources.CPU = &specs.LinuxCPU{Quota: &quota, Period: &period}
+	}
+	if isolation.PIDs != 0 && can["pids"] {
+		resources.Pids = &specs.LinuxPids{Limit: isolation.PIDs}
+	}
+	return &resources
+}
+
+// idRange is how many user IDs a container gets: images have files of "nobody",
+// 65534.
+const idRange = 65536
+
+func tooFewIDs(err error) bool {
+	return strings.Contains(err.Error(), "enough available IDs") || strings.Contains(err.Error(), "enough unused IDs")
+}
+
+// shareIDs gives a container a range that others may have too, but whose root is
+// not Podman's user.
+func shareIDs(s *specgen.SpecGenerator) {
+	if os.Getuid() != 0 {
+		s.UserNS = specgen.Namespace{NSMode: specgen.NoMap}
+		s.IDMappings = nil
+		return
+	}
+	// Root may map any IDs. These belong to nobody: https://systemd.io/UIDS-GIDS/
+	const firstID, ranges = 1879048192, 4096
+	hash := fnv.New32a()
+	hash.Write([]byte(s.Name))
+	ids := []idtools.IDMap{{HostID: firstID + int(hash.Sum32()%ranges)*idRange, Size: idRange}}
+	s.UserNS = specgen.Namespace{NSMode: specgen.Private}
+	s.IDMappings = &storagetypes.IDMappingOptions{UIDMap: ids, GIDMap: ids}
+}

@@ -1,0 +1,46 @@
+package podman
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// controllers tells which cgroup controllers Podman's containers can have,
+// Podman being run by this process's user: all of them for root, none for
+// others below cgroup v1, and else those that systemd has delegated.
+func controllers() map[string]bool {
+	const root = "/sys/fs/cgroup"
+	file := filepath.Join(root, "cgroup.controllers")
+	if _, err := os.Stat(file); err != nil { // v1
+		isRoot := os.Getuid() == 0
+		return map[string]bool{"memory": isRoot, "cpu": isRoot, "pids": isRoot}
+	}
+	if uid := os.Getuid(); uid != 0 {
+		file = fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service/cgroup.controllers", root, uid, uid)
+	}
+	delegated, _ := os.ReadFile(file) //nolint:errcheck // no file, no controllers
+	can := map[string]bool{}
+	for _, name := range strings.Fields(string(delegated)) {
+		can[name] = true
+	}
+	return can
+}
+
+// Unenforced names the limits that this host cannot enforce.
+func Unenforced(isolation review.Isolation) []string {
+	can := controllers()
+	var names []string
+	for _, limit := range []struct {
+		name string
+		set  bool
+	}{{"memory", isolation.Memory != 0}, {"cpu", isolation.CPUs != 0}, {"pids", isolation.PIDs != 0}} {
+		if limit.set && !can[limit.name] {
+			names = append(names, limit.name)
+		}
+	}
+	return names
+}
