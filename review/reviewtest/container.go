@@ -105,6 +105,7 @@ func (e *Engine) State(ctx context.Context, id string) (review.State, error) {
 	if err != nil {
 		return review.State{}, err
 	}
+	c.state.Labels = c.Labels
 	return c.state, nil
 }
 
