@@ -48,9 +48,8 @@ type shell struct {
 	Entrypoint []string `json:"entrypoint"`
 }
 
-// startContainers starts the helper, and once it runs, at the same time, the
-// job's container and its services. The job's container has the helper's network:
-// a network of its own would take as long again to make and to remove.
+// startContainers starts the helper, the job's container and its services, all
+// at the same time once it is known which user IDs they share.
 func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) error {
 	if err := e.createStorage(ctx, job); err != nil {
 		return err
@@ -59,10 +58,8 @@ func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) 
 	if err != nil {
 		return err
 	}
-	if err := e.Engine.StartCreated(ctx, id, helper); err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.Engine.StartCreated(ctx, id, helper) })
 	group.Go(func() error {
 		c, err := e.jobContainer(job, images.job, cache)
 		if err == nil {
@@ -93,6 +90,7 @@ func (e *Executor) createStorage(ctx context.Context, job Job) error {
 // container is what the job's containers have in common.
 func (e *Executor) container(job Job, role string) review.Container {
 	return review.Container{
+		Network:   jobName(job.ID),
 		Labels:    e.jobLabels(job, role),
 		Isolation: e.Isolation,
 	}
@@ -115,7 +113,6 @@ func (e *Executor) workplace(c review.Container, job Job, cache string) review.C
 func (e *Executor) helperContainer(job Job, image review.Image, cache string) review.Container {
 	c := e.workplace(e.container(job, review.RoleHelper), job, cache)
 	c.Name, c.Image, c.Command = helperName(job.ID), image.ID, waitAsHelper
-	c.Network, c.Aliases = jobName(job.ID), []string{"build"} // as the docker executor calls the job
 	if cache != "" {
 		c.Chown = []string{cache} // the job before had other user IDs
 	}
@@ -125,7 +122,8 @@ func (e *Executor) helperContainer(job Job, image review.Image, cache string) re
 func (e *Executor) jobContainer(job Job, image review.Image, cache string) (review.Container, error) {
 	c := e.workplace(e.container(job, review.RoleJob), job, cache)
 	c.Name, c.Image, c.Command = jobName(job.ID), image.ID, waitAsJob
-	c.UsersOf, c.NetworkOf = helperName(job.ID), helperName(job.ID)
+	c.Aliases = []string{"build"} // as the docker executor calls it
+	c.SameIDs = helperName(job.ID)
 	asked := e.image(job)
 	how := shell{User: image.User, Entrypoint: image.Entrypoint}
 	if asked.User != "" {

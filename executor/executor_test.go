@@ -81,7 +81,7 @@ func TestPrepare_StartsBothContainersOfTheJob(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if h, j := s.engine.running["review-job-4711-helper"], s.engine.running["review-job-4711"]; h.Network != "review-job-4711" || j.NetworkOf != h.Name || j.UsersOf != h.Name {
+	if h, j := s.engine.running["review-job-4711-helper"], s.engine.running["review-job-4711"]; h.Network != "review-job-4711" || j.Network != h.Network || j.SameIDs != h.Name {
 		t.Errorf("%+v\n%+v", h, j)
 	}
 }

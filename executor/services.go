@@ -72,7 +72,7 @@ func serviceFailed(service Image, err error) error {
 func (e *Executor) serviceContainer(job Job, n int, service Image, image review.Image) review.Container {
 	c := e.container(job, review.RoleCompanion)
 	c.Name, c.Image = serviceName(job.ID, n), image.ID
-	c.Network, c.UsersOf = jobName(job.ID), helperName(job.ID)
+	c.SameIDs = helperName(job.ID)
 	c.User = service.User
 	c.Entrypoint, c.Command = service.Entrypoint, service.Command
 	c.Env = e.serviceEnv(job, service)

@@ -20,8 +20,12 @@ import (
 // Create makes a container that is not running yet and returns its ID.
 func (p *Podman) Create(ctx context.Context, spec review.Container) (string, error) {
 	s := generate(spec)
-	if spec.UsersOf != "" && spec.Isolation.UserNamespace {
-		s.UserNS = specgen.Namespace{NSMode: specgen.FromContainer, Value: spec.UsersOf}
+	if spec.SameIDs != "" {
+		ids, err := p.ids(ctx, spec.SameIDs)
+		if err != nil {
+			return "", err
+		}
+		mapIDs(s, ids)
 	} else if spec.Isolation.UserNamespace {
 		s.UserNS = specgen.Namespace{NSMode: specgen.Auto, Value: "size=65536"}
 		s.IDMappings = &storagetypes.IDMappingOptions{AutoUserNs: true, AutoUserNsOpts: storagetypes.AutoUserNsOptions{Size: idRange}}
@@ -51,9 +55,7 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 	s.Env = spec.Env
 	s.HTTPProxy = new(bool) // Podman's own are none of a job's business
 	s.Labels = spec.Labels
-	if spec.NetworkOf != "" {
-		s.NetNS = specgen.Namespace{NSMode: specgen.FromContainer, Value: spec.NetworkOf}
-	} else if spec.Network != "" {
+	if spec.Network != "" {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
 		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {Aliases: spec.Aliases}}
 	}
@@ -121,7 +123,27 @@ func shareIDs(s *specgen.SpecGenerator) {
 	const firstID, ranges = 1879048192, 4096
 	hash := fnv.New32a()
 	hash.Write([]byte(s.Name))
-	ids := []idtools.IDMap{{HostID: firstID + int(hash.Sum32()%ranges)*idRange, Size: idRange}}
+	mapIDs(s, []idtools.IDMap{{HostID: firstID + int(hash.Sum32()%ranges)*idRange, Size: idRange}})
+}
+
+// mapIDs gives a container these IDs, and Podman's own if there are none.
+func mapIDs(s *specgen.SpecGenerator, ids []idtools.IDMap) {
+	if len(ids) == 0 {
+		return
+	}
 	s.UserNS = specgen.Namespace{NSMode: specgen.Private}
 	s.IDMappings = &storagetypes.IDMappingOptions{UIDMap: ids, GIDMap: ids}
+}
+
+// ids are those that a container has; none: Podman's own.
+func (p *Podman) ids(ctx context.Context, container string) ([]idtools.IDMap, error) {
+	data, err := containers.Inspect(p.call(ctx), container, nil)
+	if err != nil {
+		return nil, p.explain(err, "inspect container %s", container)
+	}
+	if data.HostConfig == nil || data.HostConfig.IDMappings == nil {
+		return nil, nil
+	}
+	ids, err := idtools.ParseIDMap(data.HostConfig.IDMappings.UIDMap, "UID")
+	return ids, p.explain(err, "read the user IDs of container %s", container)
 }

@@ -85,7 +85,6 @@ type Container struct {
 	User       string   // "": the image's
 	Hostname   string
 	Network    string
-	NetworkOf  string            // a running container whose network this one is in, addresses and ports included
 	Aliases    []string          // names in the network
 	Volumes    map[string]string // mount point by volume name; a missing volume is made, unlabelled
 	Chown      []string          // volumes whose files are first given to the container's root
@@ -94,9 +93,9 @@ type Container struct {
 	Port       uint16 // published on a free port of 127.0.0.1; 0: none
 	Restart    bool   // start again whenever it ends, and after a reboot
 	Isolation  Isolation
-	// UsersOf is a running container whose user namespace this one is in, for
-	// files that both write; "": a namespace of its own.
-	UsersOf string
+	// SameIDs is a container whose range of user IDs this one gets, for files
+	// that both write; "": a range of its own.
+	SameIDs string
 }
 
 // ErrNoQuota is what a store says that cannot limit the size of a volume.

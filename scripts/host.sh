@@ -40,6 +40,7 @@ start_podman() {
 		[engine]
 		cgroup_manager = "cgroupfs"
 		events_logger = "file"
+		exit_command_delay = 10
 		lock_type = "file"
 		static_dir = "$dir/store/libpod"
 		volume_path = "$dir/store/volumes"
@@ -50,6 +51,11 @@ start_podman() {
 		network_config_dir = "$dir/networks"
 		default_subnet_pools = [{"base" = "10.$((RANDOM % 100 + 100)).$((RANDOM % 8 * 32)).0/19", "size" = 26}]
 	END
+	# Without root, only fuse-overlayfs gives a container other user IDs without a copy of its image.
+	overlay=
+	if [ "$(id -u)" -ne 0 ] && command -v fuse-overlayfs >/dev/null && [ -w /dev/fuse ]; then
+		overlay='mount_program = "'$(command -v fuse-overlayfs)'"'
+	fi
 	cat >"$dir/storage.conf" <<-END
 		[storage]
 		driver = "overlay"
@@ -58,6 +64,8 @@ start_podman() {
 		runroot = "$dir/run/storage"
 		[storage.options]
 		additionalimagestores = ["$images"]
+		[storage.options.overlay]
+		$overlay
 	END
 	# Registries of tests speak plain HTTP, on any port of loopback. Short names
 	# have no registry.
@@ -170,6 +178,8 @@ down() {
 		grep -o " $dir/[^ ]* " /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
 		rm -rf "$dir"
 	else
+		cd / # in the mount namespace of the host's own Podman, which keeps its store mounted
+		"$dir/podman" unshare sh -c 'umount -l "$1/store/overlay" 2>/dev/null; rm -rf "$1"/*' sh "$dir" || true
 		podman unshare rm -rf "$dir"
 	fi
 }
