@@ -75,7 +75,12 @@ func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) 
 func (e *Executor) createStorage(ctx context.Context, job Job) error {
 	name, labels := jobName(job.ID), e.jobLabels(job, review.RoleJob)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.Engine.EnsureNetwork(ctx, name, labels) })
+	group.Go(func() error {
+		if network := e.network(job); network != "" {
+			return e.Engine.EnsureNetwork(ctx, network, labels)
+		}
+		return nil
+	})
 	group.Go(func() error {
 		err := e.Engine.CreateVolume(ctx, name, labels, e.Jobs.WorkspaceSize)
 		if errors.Is(err, review.ErrNoQuota) {
@@ -87,10 +92,19 @@ func (e *Executor) createStorage(ctx context.Context, job Job) error {
 	return group.Wait()
 }
 
+// network is the one that the job's containers share, to find its services by
+// name. Without services each container is better off alone.
+func (e *Executor) network(job Job) string {
+	if len(job.Services) == 0 && e.Engine.OwnNetworks() {
+		return ""
+	}
+	return jobName(job.ID)
+}
+
 // container is what the job's containers have in common.
 func (e *Executor) container(job Job, role string) review.Container {
 	return review.Container{
-		Network:   jobName(job.ID),
+		Network:   e.network(job),
 		Labels:    e.jobLabels(job, role),
 		Isolation: e.Isolation,
 	}

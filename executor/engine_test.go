@@ -43,6 +43,8 @@ type fakeEngine struct {
 	entered bool // the entrypoint has run the script
 	noQuota bool
 
+	ownNetworks bool
+
 	signalled func() // called within every signal
 }
 
@@ -84,6 +86,8 @@ func (f *fakeEngine) Pull(_ context.Context, pull review.Pull, _ io.Writer) (rev
 func (f *fakeEngine) EnsureNetwork(_ context.Context, name string, _ map[string]string) error {
 	return f.call("network", "%s", name)
 }
+
+func (f *fakeEngine) OwnNetworks() bool { return f.ownNetworks }
 
 func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string, size review.Bytes) error {
 	if size > 0 && f.noQuota {

@@ -27,6 +27,8 @@ type Engine interface {
 	Pull(ctx context.Context, pull review.Pull, log io.Writer) (review.Image, error)
 	// EnsureNetwork makes a network with name resolution, apart from all others, unless it is there.
 	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
+	// OwnNetworks tells whether a container without a network is in one of its own, and reaches no other.
+	OwnNetworks() bool
 	// CreateVolume makes a volume of at most size (0: no limit) unless it is there.
 	CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) error
 	// Create makes a container that does not run yet, and StartCreated starts it.

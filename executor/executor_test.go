@@ -86,6 +86,26 @@ func TestPrepare_StartsBothContainersOfTheJob(t *testing.T) {
 	}
 }
 
+// TestPrepare_ContainersShareANetworkOnlyForServices: alone they reach nobody.
+func TestPrepare_ContainersShareANetworkOnlyForServices(t *testing.T) {
+	for name, c := range map[string]struct {
+		job  object
+		want string
+	}{"without services": {nil, ""}, "with services": {object{"services": []object{{"name": "db"}}}, "review-job-4711"}} {
+		s := newStages(t, c.job)
+		s.engine.ownNetworks = true
+		s.prepared()
+		for container, spec := range s.engine.running {
+			if spec.Network != c.want {
+				t.Errorf("%s: %s is in network %q", name, container, spec.Network)
+			}
+		}
+		if made := s.engine.did("network"); len(made) > 0 != (c.want != "") {
+			t.Errorf("%s: %v", name, made)
+		}
+	}
+}
+
 func TestPrepare_RemovesWhatAKilledPrepareLeft(t *testing.T) {
 	s := newStages(t, nil).prepared().prepared()
 	if diff := cmp.Diff([]string{"start review-job-4711 localhost/image", "start review-job-4711 localhost/image"}, s.engine.did("start")[:2]); diff != "" {

@@ -158,6 +158,9 @@ func (e *Executor) explainExit(ctx context.Context, in place, stage string) erro
 			Hint:  "not your branch, unless it ran out of memory: the job can be tried again",
 		}
 	}
+	if state.OutOfMemory {
+		e.log().Line("WARNING: a process was killed because the job has used up its memory, %s. To raise the limit, ask %s: it is isolation.memory", e.Isolation.Memory, e.Policy.Contact)
+	}
 	if len(in.entrypoint) == 0 {
 		return nil
 	}

@@ -48,8 +48,11 @@ func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[strin
 		options.Options = map[string]string{"o": fmt.Sprintf("size=%d", size)}
 	}
 	_, err := volumes.Create(p.call(ctx), options, nil)
-	if err != nil && strings.Contains(err.Error(), "quota") {
+	if err != nil && strings.Contains(strings.ToLower(err.Error()), "quota") {
 		return fmt.Errorf("create volume %s: %w", name, review.ErrNoQuota)
+	}
+	if err != nil && strings.Contains(err.Error(), "already exists") {
+		err = nil // Podman 4.3 ignores IgnoreIfExists
 	}
 	return p.explain(err, "create volume %s", name)
 }
@@ -118,6 +121,7 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 	if data.State != nil {
 		state.Running = data.State.Running
 		state.PID = data.State.Pid
+		state.OutOfMemory = data.State.OOMKilled || outOfMemory(data.State.Pid)
 		state.ExitCode = int(data.State.ExitCode)
 	}
 	if state.Restarts > 0 {

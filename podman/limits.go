@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/prometheus/procfs"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -28,6 +31,29 @@ func controllers() map[string]bool {
 		can[name] = true
 	}
 	return can
+}
+
+// outOfMemory tells whether the kernel has killed a process of the cgroup that
+// this process, as the host counts, is in.
+func outOfMemory(pid int) bool {
+	process, err := procfs.NewProc(pid)
+	if err != nil {
+		return false
+	}
+	groups, _ := process.Cgroups() //nolint:errcheck // it has just ended
+	for _, group := range groups {
+		file := filepath.Join("/sys/fs/cgroup", group.Path, "memory.events")
+		if slices.Contains(group.Controllers, "memory") { // v1
+			file = filepath.Join("/sys/fs/cgroup/memory", group.Path, "memory.oom_control")
+		}
+		counts, _ := os.ReadFile(file) //nolint:errcheck // another controller's
+		for line := range strings.Lines(string(counts)) {
+			if count, found := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); found && count != "0" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Unenforced names the limits that this host cannot enforce.

@@ -103,12 +103,14 @@ var ErrNoQuota = errors.New("the store cannot limit the size of a volume")
 
 // State is how a container does.
 type State struct {
-	Running  bool
-	PID      int // of its first process, as this host counts; 0: none
-	Labels   map[string]string
-	Restarts int // how often it ended and was started again
-	ExitCode int
-	Backend  string // where its port is published: 127.0.0.1:34817
+	Running bool
+	PID     int // of its first process, as this host counts; 0: none
+	Labels  map[string]string
+	// OutOfMemory: one of its processes was killed because the container has used up its memory.
+	OutOfMemory bool
+	Restarts    int // how often it ended and was started again
+	ExitCode    int
+	Backend     string // where its port is published: 127.0.0.1:34817
 }
 
 // Front is the web server as publishing needs it.

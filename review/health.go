@@ -108,6 +108,9 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 		return nil
 	}
 	lines, hint := d.lastLines(ctx)
+	if state.OutOfMemory || (state.ExitCode == killed && d.Isolation.Memory != 0) {
+		hint = fmt.Sprintf("it was killed, most likely for memory: this host gives a container %s; its administrator can raise isolation.memory", d.Isolation.Memory)
+	}
 	return &Failure{
 		Kind:  Build,
 		What:  fmt.Sprintf("review app %q ended before it was healthy", d.app.Name),
@@ -115,6 +118,9 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 		Hint:  hint,
 	}
 }
+
+// killed is the exit code of what SIGKILL has ended.
+const killed = 128 + 9
 
 func (d *deploy) unhealthy(ctx context.Context, image Image, timeout time.Duration, answer string) error {
 	lines, _ := d.lastLines(ctx)

@@ -192,7 +192,7 @@ func TestGitLabRunner_JobRunsOnAClone(t *testing.T) {
 
 func TestGitLabRunner_FailedScriptIsAScriptFailureWithItsExitCode(t *testing.T) {
 	c := newGitLab(t, nil)
-	// A command that fails with 3 would count as 1: before 19 the runner's scripts
+	// A command that fails with 3 would count as 1: before 19.1 the runner's scripts
 	// lose the code of everything but exit.
 	j := c.push(jobSpec{script: []string{"echo before", "exit 3", "echo behind"}, afterScript: []string{`echo "after script: the job is a $CI_JOB_STATUS"`}})
 	want := jobResult{"failed", "script_failure", 3}
