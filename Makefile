@@ -9,7 +9,7 @@ help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 build: ## the program, build/review-executor
-	@go build -o build/review-executor ./cmd/review-executor
+	@go build -trimpath -ldflags "-s -w" -o build/review-executor ./cmd/review-executor
 
 demo: build ## a review host on this machine, with two branches of an example deployed
 	@scripts/demo.sh start

@@ -151,6 +151,9 @@ configure() {
 		image = "localhost/review-demo/debian"
 		helper_image = "localhost/review-demo/debian"
 	END
+	if [ "$(id -u)" -ne 0 ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then # v1 has no limits for users
+		printf '\n[isolation]\nmemory = "0"\ncpus = 0\npids = 0\n' >>"$dir/config.toml"
+	fi
 }
 
 down() {
