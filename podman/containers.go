@@ -81,7 +81,7 @@ func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Contai
 // imageFaults are the words of Podman and its runtimes for an image that
 // cannot run.
 var imageFaults = []*regexp.Regexp{
-	regexp.MustCompile(`exec.*(executable file|no such file or directory|permission denied|exec format error|is a directory)`),
+	regexp.MustCompile(`exec.*(executable file|no such file or directory|permission denied|exec format error|is a directory)|invoke a command that was not found`),
 	regexp.MustCompile(`unable to find (user|group)|no matching entries in (passwd|group) file`),
 	regexp.MustCompile(`no command or entrypoint`),
 }

@@ -119,9 +119,10 @@ func TestPull_TwoAtOnceHaveASectionEach(t *testing.T) {
 	both.Wait()
 	section := func(name string) string {
 		return "START [collapsed=true]Pulled image REGISTRY/" + name + " in TIME\nTrying to pull REGISTRY/" + name + "...\nGetting image source signatures\nCopying blob HASH\n" +
-			"Copying config HASH\nWriting manifest to image destination\nStoring signatures\nEND\n"
+			"Copying config HASH\nWriting manifest to image destination\nEND\n"
 	}
-	if got := log.String(); got != section("left:1")+section("right:1") && got != section("right:1")+section("left:1") {
+	// Podman 4 has one more line.
+	if got := strings.ReplaceAll(log.String(), "Storing signatures\n", ""); got != section("left:1")+section("right:1") && got != section("right:1")+section("left:1") {
 		t.Errorf("the log says\n%s", got)
 	}
 }
