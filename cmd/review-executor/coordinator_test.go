@@ -21,9 +21,10 @@ import (
 // HTTP, the repository of group/shop. Source: network/gitlab.go and
 // network/trace.go of gitlab-runner.
 type coordinator struct {
-	t      testing.TB
-	server *httptest.Server
-	sha    string
+	t       testing.TB
+	project project
+	server  *httptest.Server
+	sha     string
 
 	mu      sync.Mutex
 	queue   []*gitlabJob
@@ -35,7 +36,7 @@ type coordinator struct {
 // newCoordinator serves the project's repository and its jobs.
 func newCoordinator(t testing.TB, p project) *coordinator {
 	t.Helper()
-	c := &coordinator{t: t, sha: p.git("rev-parse", "HEAD"), jobs: map[int64]*gitlabJob{}}
+	c := &coordinator{t: t, project: p, sha: p.git("rev-parse", "HEAD"), jobs: map[int64]*gitlabJob{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v4/runners/verify", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -46,7 +47,7 @@ func newCoordinator(t testing.TB, p project) *coordinator {
 	mux.HandleFunc("PUT /api/v4/jobs/{id}", c.withJob(updateJob))
 	mux.HandleFunc("POST /api/v4/jobs/{id}/artifacts", c.withJob(receiveArtifacts))
 	mux.HandleFunc("GET /api/v4/jobs/{id}/artifacts", c.withJob(sendArtifacts))
-	mux.Handle("/group/shop.git/", repository(t, p))
+	mux.Handle("/group/", repository(t, p))
 
 	// The job's containers are in a network of their own, so loopback alone will not do.
 	listener, err := net.Listen("tcp", "0.0.0.0:0")
@@ -59,6 +60,19 @@ func newCoordinator(t testing.TB, p project) *coordinator {
 	return c
 }
 
+// addSubmodule commits a submodule at the commit that there is now.
+func (c *coordinator) addSubmodule(dir, url string) {
+	c.t.Helper()
+	c.project.git("update-index", "--add", "--cacheinfo", "160000,"+c.sha+","+dir)
+	modules := fmt.Sprintf("[submodule %q]\n\tpath = %s\n\turl = %s\n", dir, dir, url)
+	if err := os.WriteFile(filepath.Join(c.project.dir, ".gitmodules"), []byte(modules), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+	c.project.git("add", ".gitmodules")
+	c.project.git("commit", "--quiet", "--message", "a submodule")
+	c.sha = c.project.git("rev-parse", "HEAD")
+}
+
 // repository serves the project as git's own program does behind a web server.
 func repository(t testing.TB, p project) http.Handler {
 	t.Helper()
@@ -66,8 +80,10 @@ func repository(t testing.TB, p project) http.Handler {
 	if err := os.Mkdir(filepath.Join(root, "group"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(p.dir, ".git"), filepath.Join(root, "group", "shop.git")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"shop.git", "theme.git"} { // the latter as a submodule
+		if err := os.Symlink(filepath.Join(p.dir, ".git"), filepath.Join(root, "group", name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	dir, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -206,9 +222,10 @@ func sendArtifacts(j *gitlabJob, w http.ResponseWriter, r *http.Request) {
 // jobSpec is what a test writes of a job, as in .gitlab-ci.yml.
 type jobSpec struct {
 	image               string
+	services            []map[string]any
 	environment, action string
 	script, afterScript []string
-	variables           []string // KEY=VALUE, behind GitLab's own
+	variables           []string // KEY=VALUE, behind GitLab's own; file:KEY=CONTENTS
 	cache, artifacts    []map[string]any
 	needs               *gitlabJob // whose artifacts it gets
 }
@@ -245,7 +262,8 @@ func (j *gitlabJob) response() any {
 	var variables []object
 	for _, entry := range append(predefined, j.variables...) {
 		key, value, _ := strings.Cut(entry, "=")
-		variables = append(variables, object{"key": key, "value": value, "public": true})
+		name, file := strings.CutPrefix(key, "file:")
+		variables = append(variables, object{"key": name, "value": value, "public": true, "file": file})
 	}
 	steps := []object{{"name": "script", "script": j.script, "timeout": 600, "when": "on_success"}}
 	if j.afterScript != nil {
@@ -265,7 +283,7 @@ func (j *gitlabJob) response() any {
 			"ref":      "main", "ref_type": "branch", "sha": j.sha, "before_sha": strings.Repeat("0", 40), "depth": 20,
 			"refspecs": []string{"+refs/heads/main:refs/remotes/origin/main"},
 		},
-		"runner_info": object{"timeout": 600}, "variables": variables, "steps": steps, "image": object{"name": j.image},
+		"runner_info": object{"timeout": 600}, "variables": variables, "steps": steps, "image": object{"name": j.image}, "services": j.services,
 		"cache": j.cache, "artifacts": j.jobSpec.artifacts, "dependencies": dependencies,
 		"features": object{"trace_sections": true, "failure_reasons": []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"}},
 	}

@@ -157,7 +157,11 @@ func (h *Host) Leftovers(t testing.TB) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		left = append(left, found...)
+		for _, name := range found {
+			if !strings.Contains(name, "/tmp/intermediate-mountpoint-") { // Podman 5 has one for every user
+				left = append(left, name)
+			}
+		}
 	}
 	return left
 }
