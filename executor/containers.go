@@ -48,8 +48,10 @@ type shell struct {
 	Entrypoint []string `json:"entrypoint"`
 }
 
-// startContainers starts the helper, the job's container and its services, all
-// at the same time once it is known which user IDs they share.
+// startContainers starts the helper and the services at the same time, once it
+// is known which user IDs they share, and then the job's container, which knows
+// the services' addresses. The services have until then to be ready, and longer
+// if they need it.
 func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) error {
 	if err := e.createStorage(ctx, job); err != nil {
 		return err
@@ -58,16 +60,23 @@ func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) 
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.Engine.StartCreated(ctx, id, helper) })
+	group, starting := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.Engine.StartCreated(starting, id, helper) })
 	group.Go(func() error {
-		c, err := e.jobContainer(job, images.job, cache)
-		if err == nil {
-			_, err = e.Engine.Start(ctx, c)
+		started, err := e.startServices(starting, job, images.services)
+		if err != nil {
+			return err
 		}
-		return err
+		container, err := e.jobContainer(job, images.job, cache)
+		if err != nil {
+			return err
+		}
+		container.Hosts = hosts(started)
+		if _, err := e.Engine.Start(starting, container); err != nil {
+			return err
+		}
+		return e.waitForServices(starting, started)
 	})
-	group.Go(func() error { return e.startServices(ctx, job, images.services) })
 	return group.Wait()
 }
 

@@ -145,7 +145,7 @@ func (f *fakeEngine) State(_ context.Context, container string) (review.State, e
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c, running := f.running[container]
-	return review.State{Running: running && !f.deaf, Labels: c.Labels, Backend: "127.0.0.1:1"}, nil
+	return review.State{Running: running && !f.deaf, Labels: c.Labels, Address: "10.0.0.2", Backend: "127.0.0.1:1"}, nil
 }
 
 func (f *fakeEngine) Exec(_ context.Context, container, user string, command []string, stdin io.Reader, _, _ io.Writer) (int, error) {

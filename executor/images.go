@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -34,6 +35,9 @@ func (e *Executor) pullImages(ctx context.Context, job Job) (pulled, error) {
 			if err == nil {
 				*into, err = e.pullImage(ctx, image, policies, logins)
 			}
+			if image.Name == e.Jobs.Image {
+				err = hostsFault(err, "jobs.image")
+			}
 			if err == nil {
 				err = checkOwner(job, image.Name, *into)
 			}
@@ -47,9 +51,21 @@ func (e *Executor) pullImages(ctx context.Context, job Job) (pulled, error) {
 	group.Go(func() (err error) {
 		// The version is part of its name, so the registry has nothing newer.
 		all.helper, err = e.pullImage(ctx, Image{Name: e.helperImage()}, []string{review.PullIfNotPresent}, logins)
-		return err
+		return hostsFault(err, "jobs.helper_image")
 	})
 	return all, group.Wait()
+}
+
+// hostsFault makes it a system failure that an image is missing which no job has
+// chosen, but the key of the configuration.
+func hostsFault(err error, key string) error {
+	var f *review.Failure
+	if !errors.As(err, &f) {
+		return err
+	}
+	hosts := *f
+	hosts.Kind, hosts.Hint = review.System, "not your branch: ask the host's administrator; the image is "+key
+	return &hosts
 }
 
 // image is the job's: what it names, or the host's default.

@@ -90,6 +90,7 @@ func TestImages_UserAndEntrypointAreTheJobsOrTheImages(t *testing.T) {
 	} {
 		s := newStages(t, object{"image": c.image, "variables": variables("CI_PROJECT_ID=7")})
 		s.engine.images["localhost/image"] = of
+		s.engine.entered = true
 		if err := s.prepared().run("build_script"); err != nil {
 			t.Fatal(err)
 		}

@@ -101,7 +101,7 @@ func (e *Executor) removeLeftovers(ctx context.Context, job Job) error {
 			err = e.RemoveJob(ctx, other)
 		}
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		e.Operator.WithError(err).Warn("what a killed job has left is not removed yet")
 	}
 	return nil

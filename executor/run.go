@@ -79,12 +79,12 @@ func (e *Executor) runScript(ctx context.Context, job Job, script, stage string)
 			return err
 		}
 	}
-	exit, err := e.exec(ctx, in, stdin)
+	exit, err := e.exec(ctx, in, io.MultiReader(strings.NewReader(in.prologue), stdin))
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if exit == 0 {
-		return nil
+		return e.checkEntered(ctx, in)
 	}
 	if err := e.explainExit(ctx, in, stage); err != nil {
 		return err
@@ -100,7 +100,8 @@ type place struct {
 	container, user string
 	command         []string
 	entrypoint      []string
-	entered         string // a file that is there once the entrypoint has done its part
+	entered         string // a file that is there once the entrypoint has run the script
+	prologue        string // of the script: it makes the file
 }
 
 // jobPlace is the job's container, whose scripts run as the image wants it.
@@ -113,8 +114,11 @@ func (e *Executor) jobPlace(ctx context.Context, job Job, stage string) (place, 
 	if err := json.Unmarshal([]byte(state.Labels[labelShell]), &how); err != nil {
 		return place{}, fmt.Errorf("label %s of container %s: %w", labelShell, jobName(job.ID), err)
 	}
-	in := place{container: jobName(job.ID), user: how.User, entrypoint: how.Entrypoint, entered: path.Join(BuildsDir, ".entered-"+stage)}
-	in.command = jobShell(how.Entrypoint, in.entered)
+	in := place{container: jobName(job.ID), user: how.User, entrypoint: how.Entrypoint, command: jobShell(how.Entrypoint)}
+	if len(how.Entrypoint) > 0 {
+		in.entered = path.Join(BuildsDir, ".entered-"+stage)
+		in.prologue = "{ true >" + in.entered + "; } 2>/dev/null\n"
+	}
 	return in, nil
 }
 
@@ -161,6 +165,13 @@ func (e *Executor) explainExit(ctx context.Context, in place, stage string) erro
 	if state.OutOfMemory {
 		e.log().Line("WARNING: a process was killed because the job has used up its memory, %s. To raise the limit, ask %s: it is isolation.memory", e.Isolation.Memory, e.Policy.Contact)
 	}
+	return e.checkEntered(ctx, in)
+}
+
+// checkEntered tells whether the image's entrypoint has run the script. The
+// script itself says so: an entrypoint such as "sh -c" takes our command for
+// another and hands it the script all the same.
+func (e *Executor) checkEntered(ctx context.Context, in place) error {
 	if len(in.entrypoint) == 0 {
 		return nil
 	}

@@ -29,34 +29,67 @@ var aliasPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0
 
 var envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// startServices starts what the job has under "services:" and waits until they
-// listen. A service that does not is no reason to fail: perhaps the script does
-// not need it.
-func (e *Executor) startServices(ctx context.Context, job Job, images []review.Image) error {
-	if len(images) == 0 {
-		return nil
+// service is one that has been started.
+type service struct {
+	Image
+	container string
+	address   string
+	aliases   []string
+	ports     []uint16 // one of them must be open before the job begins
+	since     time.Time
+}
+
+// startServices starts what the job has under "services:".
+func (e *Executor) startServices(ctx context.Context, job Job, images []review.Image) ([]service, error) {
+	asked := e.services(job)
+	aliases := e.aliases(asked)
+	services := make([]service, len(asked))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, image := range asked {
+		group.Go(func() error {
+			c := e.serviceContainer(job, i, image, images[i])
+			c.Aliases = aliases[i]
+			services[i] = service{Image: image, container: c.Name, aliases: aliases[i], ports: servicePorts(image, images[i]), since: time.Now()}
+			if _, err := e.Engine.Start(ctx, c); err != nil {
+				return serviceFailed(image, err)
+			}
+			state, err := e.Engine.State(ctx, c.Name)
+			services[i].address = state.Address
+			return err
+		})
 	}
-	log := e.log()
-	services := e.services(job)
-	aliases := e.aliases(services)
+	return services, group.Wait()
+}
+
+// hosts are the services' addresses by name: the network's own names are known
+// a moment later than a container is started.
+func hosts(services []service) map[string]string {
+	hosts := map[string]string{}
+	for _, s := range services {
+		for _, alias := range s.aliases {
+			if s.address != "" {
+				hosts[alias] = s.address
+			}
+		}
+	}
+	return hosts
+}
+
+// waitForServices waits until they all listen. One that does not is no reason to
+// fail: perhaps the script does not need it.
+func (e *Executor) waitForServices(ctx context.Context, services []service) error {
 	var writing sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	for i, service := range services {
+	for _, s := range services {
 		group.Go(func() error {
-			start := time.Now()
-			c := e.serviceContainer(job, i, service, images[i])
-			c.Aliases = aliases[i]
-			if _, err := e.Engine.Start(ctx, c); err != nil {
-				return serviceFailed(service, err)
-			}
-			problem := e.waitListening(ctx, c.Name, servicePorts(service, images[i]))
+			problem := e.waitListening(ctx, s.container, s.ports)
 			writing.Lock()
 			defer writing.Unlock()
 			if problem == "" {
-				log.Line("Service %s is ready as %s after %s", service.Name, strings.Join(aliases[i], ", "), review.Since(start))
+				e.log().Line("Service %s is ready as %s after %s", s.Name, strings.Join(s.aliases, ", "), review.Since(s.since))
 				return ctx.Err()
 			}
-			e.warnOfService(ctx, service, c.Name, problem)
+			e.warnOfService(ctx, s, problem)
 			return ctx.Err()
 		})
 	}
@@ -171,10 +204,10 @@ func (e *Executor) waitListening(ctx context.Context, container string, ports []
 	}
 }
 
-func (e *Executor) warnOfService(ctx context.Context, service Image, container, problem string) {
+func (e *Executor) warnOfService(ctx context.Context, s service, problem string) {
 	log := e.log()
-	log.Line("WARNING: service %s %s; the job goes on without it. Its last lines:", service.Name, problem)
-	lines, err := e.Engine.Logs(ctx, container, serviceLines)
+	log.Line("WARNING: service %s %s; the job goes on without it. Its last lines:", s.Name, problem)
+	lines, err := e.Engine.Logs(ctx, s.container, serviceLines)
 	if err != nil {
 		lines = []string{err.Error()}
 	}

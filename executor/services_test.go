@@ -62,6 +62,15 @@ func TestServices_FirstClaimantOfANameWins(t *testing.T) {
 	}
 }
 
+// TestServices_AreInTheJobsHostsFile: the network's own names may come late.
+func TestServices_AreInTheJobsHostsFile(t *testing.T) {
+	s := newStages(t, object{"services": []object{{"name": "group/db:17", "alias": "db"}}}).prepared()
+	want := map[string]string{"group__db": "10.0.0.2", "group-db": "10.0.0.2", "db": "10.0.0.2"}
+	if diff := cmp.Diff(want, s.engine.running["review-job-4711"].Hosts); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestServices_PortThatIsWaitedFor(t *testing.T) {
 	image := review.Image{Ports: []uint16{80, 443}}
 	for value, want := range map[string][]uint16{"": {80, 443}, "8080": {8080}, "99999": {80, 443}, "http": {80, 443}} {
@@ -91,7 +100,7 @@ func TestServices_OneThatCannotStartIsNamed(t *testing.T) {
 	s := newStages(t, object{"services": []object{{"name": "postgres"}}})
 	s.engine.broken["start"] = &review.Failure{Kind: review.Build, What: "it has no command", Cause: errors.New("exec")}
 	s.engine.broken["create"] = nil
-	err := s.startServices(t.Context(), mustJob(t, s), []review.Image{{ID: "x"}})
+	_, err := s.startServices(t.Context(), mustJob(t, s), []review.Image{{ID: "x"}})
 	isBuildFailure(t, err, "service postgres: it has no command")
 }
 

@@ -21,7 +21,7 @@ exit 1`
 // image but the shell.
 const waitForStages = `trap 'kill -KILL -1' USR1
 exec 3<&0
-while read line <&3 & wait $!; [ $? -gt 128 ]; do :; done`
+while read line <&3 & wait $!; [ $? -gt 128 ]; do wait $!; done`
 
 const killScripts = "USR1"
 
@@ -38,9 +38,9 @@ command -v gitlab-runner >/dev/null 2>&1 ||
 )
 
 // jobShell runs a script behind the image's entrypoint, as the docker executor
-// does, and leaves a file to tell that the entrypoint has come so far.
-func jobShell(entrypoint []string, entered string) []string {
-	return append(slices.Clone(entrypoint), "sh", "-c", "{ true >"+entered+"; } 2>/dev/null\n"+detectShell)
+// does.
+func jobShell(entrypoint []string) []string {
+	return append(slices.Clone(entrypoint), "sh", "-c", detectShell)
 }
 
 // expandVariables replaces $NAME and ${NAME}. A name that is not set becomes

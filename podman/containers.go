@@ -82,9 +82,11 @@ func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Contai
 // cannot run.
 var imageFaults = []*regexp.Regexp{
 	regexp.MustCompile(`exec.*(executable file|no such file or directory|permission denied|exec format error|is a directory)|invoke a command that was not found`),
-	regexp.MustCompile(`unable to find (user|group)|no matching entries in (passwd|group) file`),
+	noUser,
 	regexp.MustCompile(`no command or entrypoint`),
 }
+
+var noUser = regexp.MustCompile(`unable to find (user|group)|no matching entries in (passwd|group) file`)
 
 // startFailed tells an image that cannot run what it should from a host that
 // cannot run anything.
@@ -128,6 +130,9 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 		state.ExitCode = p.lastExitCode(ctx, data.ID, state.ExitCode)
 	}
 	if data.NetworkSettings != nil {
+		for _, network := range data.NetworkSettings.Networks {
+			state.Address = network.IPAddress
+		}
 		for _, bindings := range data.NetworkSettings.Ports {
 			for _, b := range bindings {
 				state.Backend = net.JoinHostPort(b.HostIP, b.HostPort)

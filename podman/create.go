@@ -3,6 +3,7 @@ package podman
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -66,6 +67,9 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 	if spec.Network != "" {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
 		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {Aliases: spec.Aliases}}
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Hosts)) {
+		s.HostAdd = append(s.HostAdd, name+":"+spec.Hosts[name])
 	}
 	for name, dest := range spec.Volumes {
 		volume := &specgen.NamedVolume{Name: name, Dest: dest}

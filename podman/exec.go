@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -14,6 +15,8 @@ import (
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/copy"
 	"github.com/docker/docker/api/types/container"
+
+	"gitlab.com/review-executor/review-executor/review"
 )
 
 // Exec runs command in the container, as user if that is not empty, with the
@@ -50,6 +53,9 @@ func (p *Podman) Exec(ctx context.Context, id, user string, command []string, st
 	if ctx.Err() != nil {
 		return 0, p.explain(ctx.Err(), "exec in container %s", id)
 	}
+	if status(err) != 0 { // Podman has refused, and no command has run
+		return 0, p.execRefused(id, user, err)
+	}
 	// A command that ends without reading all of stdin breaks the stream
 	// (Podman 4.3). It has ended all the same.
 	ended, inspect := containers.ExecInspect(p.call(ctx), session, nil)
@@ -57,6 +63,19 @@ func (p *Podman) Exec(ctx context.Context, id, user string, command []string, st
 		return 0, p.explain(errors.Join(err, inspect), "exec in container %s", id)
 	}
 	return ended.ExitCode, nil
+}
+
+// execRefused tells a user that the image does not have from any other refusal.
+func (p *Podman) execRefused(id, user string, err error) error {
+	if noUser.MatchString(err.Error()) {
+		return &review.Failure{
+			Kind:  review.Build,
+			What:  fmt.Sprintf("nothing can run as user %q in container %s", review.Printable(user, 80), id),
+			Cause: err,
+			Hint:  `name a user that the image has, or its number, under "image: docker: user:"`,
+		}
+	}
+	return p.explain(err, "exec in container %s", id)
 }
 
 // Has tells whether the container has a file, directory or link at the path.

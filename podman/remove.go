@@ -210,8 +210,16 @@ func (p *Podman) images(ctx context.Context, labels map[string]string) ([]*types
 		found, err = images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
 		return err
 	})
-	found = slices.DeleteFunc(found, func(image *types.ImageSummary) bool { return !carries(image.Labels, labels) })
+	found = slices.DeleteFunc(found, func(image *types.ImageSummary) bool { return !carries(image.Labels, labels) || !builtHere(image) })
 	return found, p.explain(err, "list images")
+}
+
+// builtHere tells an image that a deploy has built from one that somebody has
+// pulled, whose labels may be anything.
+func builtHere(image *types.ImageSummary) bool {
+	return !slices.ContainsFunc(slices.Concat(image.RepoTags, image.RepoDigests), func(name string) bool {
+		return name != "<none>:<none>" && !strings.HasPrefix(name, "localhost/review/")
+	})
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,9 +30,11 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Tag:           tag,
 		Context:       stream,
 		Containerfile: containerfile,
+		Isolation:     d.Isolation,
 		Target:        d.req.Settings.BuildTarget,
-		// Each label is a step in the build's output: only those that find it again.
-		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID},
+		// Each label is a step in the build's output: only those that find it again,
+		// and the project, because no other may run it.
+		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)},
 	}, log)
 	done()
 	if broken := stream.end(); broken != nil {

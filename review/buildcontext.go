@@ -75,6 +75,9 @@ func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
 			if opensByName(name, containerfile) {
 				return linkRefused(name)
 			}
+			if climbs(name, h.Linkname) {
+				return climbRefused(name, h.Linkname)
+			}
 		default:
 			continue
 		}
@@ -127,6 +130,22 @@ func opensByName(entry, containerfile string) bool {
 		}
 	}
 	return false
+}
+
+// climbs tells whether a link leads to above the context by its words. An absolute
+// one is relative to the image that it is copied into.
+func climbs(name, target string) bool {
+	return !path.IsAbs(target) && strings.HasPrefix(path.Join(path.Dir(name), target)+"/", "../")
+}
+
+// climbRefused says what Podman would say too, but then it would leave the context
+// behind on the host (Podman 4.3).
+func climbRefused(name, target string) error {
+	return &Failure{
+		Kind: Build,
+		What: fmt.Sprintf("%s is a symbolic link to %s, outside of what is built", Printable(name, 80), Printable(target, 80)),
+		Hint: "remove the link, or build from a directory above with REVIEW_CONTEXT",
+	}
 }
 
 func linkRefused(name string) error {

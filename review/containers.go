@@ -46,6 +46,7 @@ type BuildSpec struct {
 	Containerfile string    // path in the context
 	Target        string    // build stage; "": the last
 	Labels        map[string]string
+	Isolation     Isolation // of its steps
 }
 
 // Image is what a deploy or a job asks of an image.
@@ -86,6 +87,7 @@ type Container struct {
 	Hostname   string
 	Network    string
 	Aliases    []string          // names in the network
+	Hosts      map[string]string // addresses by name, for what the network's names may not know yet
 	Volumes    map[string]string // mount point by volume name; a missing volume is made, unlabelled
 	Chown      []string          // volumes whose files are first given to the container's root
 	Env        map[string]string
@@ -104,7 +106,8 @@ var ErrNoQuota = errors.New("the store cannot limit the size of a volume")
 // State is how a container does.
 type State struct {
 	Running bool
-	PID     int // of its first process, as this host counts; 0: none
+	PID     int    // of its first process, as this host counts; 0: none
+	Address string // in its network
 	Labels  map[string]string
 	// OutOfMemory: one of its processes was killed because the container has used up its memory.
 	OutOfMemory bool

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
 
 func newCleanup() *cobra.Command {
 	return &cobra.Command{
@@ -9,7 +13,7 @@ func newCleanup() *cobra.Command {
 		Short:   "Remove a job's containers; its review app stays",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e, err := newExecutor(cmd.Context(), cmd)
+			e, err := newExecutor(context.WithoutCancel(cmd.Context()), cmd) // which finishes what it has begun
 			if err != nil {
 				return err
 			}

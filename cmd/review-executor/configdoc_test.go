@@ -115,8 +115,10 @@ func defaultText(section, key string, v reflect.Value) string {
 			items = append(items, fmt.Sprintf("%q", v.Index(i)))
 		}
 		return "`[" + strings.Join(items, ", ") + "]`"
+	case v.Kind() == reflect.String || v.Type() == reflect.TypeOf(review.Bytes(0)):
+		return fmt.Sprintf("`%q`", fmt.Sprint(value))
 	default:
-		return fmt.Sprintf("`%q`", value)
+		return fmt.Sprintf("`%v`", value)
 	}
 }
 

@@ -110,7 +110,7 @@ func endedContainerTellsItsCode(t trial) {
 	t.eventually("it ended", func() bool { return !t.state(id).Running })
 	state := t.state(id)
 	t.equal("label", t.name, state.Labels[review.LabelApp])
-	state.Labels = nil
+	state.Labels, state.Address = nil, ""
 	t.equal("state", review.State{ExitCode: 3}, state)
 }
 
