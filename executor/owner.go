@@ -44,7 +44,7 @@ func runnerProcess() (string, error) {
 
 // identity tells a process from any other of its ID, before and after a reboot.
 func identity(stat procfs.ProcStat) string {
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") //nolint:errcheck // the rest is nearly as good
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // the rest is nearly as good
 	return fmt.Sprintf("%d:%d:%s", stat.PID, stat.Starttime, strings.TrimSpace(string(boot)))
 }
 

@@ -2,7 +2,6 @@ package executor
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -122,7 +121,7 @@ func FuzzImageAliases(f *testing.F) {
 		for _, names := range e.aliases([]Image{{Name: image, Aliases: []string{alias}}}) {
 			for _, name := range names {
 				if len(name) > 63 || strings.ContainsAny(name, "/\\:@ \n\x00") || strings.HasPrefix(name, "-") {
-					t.Error(fmt.Sprintf("%q", name))
+					t.Errorf("%q", name)
 				}
 			}
 		}

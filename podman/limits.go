@@ -25,7 +25,7 @@ func controllers() map[string]bool {
 	if uid := os.Getuid(); uid != 0 {
 		file = fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service/cgroup.controllers", root, uid, uid)
 	}
-	delegated, _ := os.ReadFile(file) //nolint:errcheck // no file, no controllers
+	delegated, _ := os.ReadFile(file) // no file, no controllers
 	can := map[string]bool{}
 	for _, name := range strings.Fields(string(delegated)) {
 		can[name] = true
@@ -40,13 +40,13 @@ func outOfMemory(pid int) bool {
 	if err != nil {
 		return false
 	}
-	groups, _ := process.Cgroups() //nolint:errcheck // it has just ended
+	groups, _ := process.Cgroups() // it has just ended
 	for _, group := range groups {
 		file := filepath.Join("/sys/fs/cgroup", group.Path, "memory.events")
 		if slices.Contains(group.Controllers, "memory") { // v1
 			file = filepath.Join("/sys/fs/cgroup/memory", group.Path, "memory.oom_control")
 		}
-		counts, _ := os.ReadFile(file) //nolint:errcheck // another controller's
+		counts, _ := os.ReadFile(file) // another controller's
 		for line := range strings.Lines(string(counts)) {
 			if count, found := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); found && count != "0" {
 				return true

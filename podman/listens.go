@@ -24,8 +24,8 @@ func (p *Podman) Listens(ctx context.Context, id string, ports []uint16) (bool, 
 	if err != nil {
 		return false, nil //nolint:nilerr // it has just ended
 	}
-	tcp, _ := table.NetTCP()   //nolint:errcheck // as above
-	tcp6, _ := table.NetTCP6() //nolint:errcheck // there may be no IPv6
+	tcp, _ := table.NetTCP()   // as above
+	tcp6, _ := table.NetTCP6() // there may be no IPv6
 	for _, socket := range append(tcp, tcp6...) {
 		if socket.St == stateListen && !socket.LocalAddr.IsLoopback() && slices.Contains(ports, uint16(socket.LocalPort)) { //nolint:gosec // a port
 			return true, nil

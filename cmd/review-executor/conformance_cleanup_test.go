@@ -43,7 +43,7 @@ func TestConformance_CleanupLeavesNothing(t *testing.T) {
 func TestConformance_CleanupOfAnUnknownJobTouchesNothing(t *testing.T) {
 	j := newDriverJob(t).prepared()
 	for _, env := range [][]string{{}, {"REVIEW_EXECUTOR_JOB="}, {"REVIEW_EXECUTOR_JOB=0"}, {"REVIEW_EXECUTOR_JOB=all"}} {
-		j.env = append(env, "JOB_RESPONSE_FILE=")
+		j.env = append([]string{"JOB_RESPONSE_FILE="}, env...)
 		j.stage("cleanup").succeeded(t).says(t, "the job is not known, so nothing of it is removed")
 		j.env = nil
 		j.run("build_script", "true").succeeded(t)

@@ -133,9 +133,7 @@ func TestHostile_GitOfTheJobRunsNothingOnTheHost(t *testing.T) {
 	files := page("planted")
 	files["Containerfile"] = "FROM localhost/review-demo/busybox\nCOPY . /site\nRUN if ls -a /site | grep -x .git; then false; fi\nEXPOSE 8080\nSTOPSIGNAL SIGKILL\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/site\"]\n"
 	j := newJobs(t, 1)[0]
-	for _, v := range []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.fsmonitor", "GIT_CONFIG_VALUE_0=touch " + marker, "GIT_DIR=/builds/group/shop/.git", "GIT_SSH_COMMAND=touch " + marker} {
-		j.vars = append(j.vars, v)
-	}
+	j.vars = append(j.vars, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.fsmonitor", "GIT_CONFIG_VALUE_0=touch "+marker, "GIT_DIR=/builds/group/shop/.git", "GIT_SSH_COMMAND=touch "+marker)
 	j.deploys(files)
 	j.run("get_sources", "cd /builds/group/shop; git init --quiet; for key in core.fsmonitor core.sshCommand core.hooksPath core.pager core.editor diff.external filter.x.clean credential.helper; do git config $key 'touch "+marker+"'; done; for hook in post-checkout pre-commit post-index-change; do printf '#!/bin/sh\\ntouch "+marker+"\\n' >.git/hooks/$hook; chmod +x .git/hooks/$hook; done").succeeded(t)
 	j.run("build_script", "true").succeeded(t).says(t, "Ready: ")

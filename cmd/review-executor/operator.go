@@ -17,7 +17,7 @@ func operatorLog(cmd *cobra.Command) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(cmd.ErrOrStderr())
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
-	verbose, _ := cmd.Flags().GetBool("verbose") //nolint:errcheck // it is defined
+	verbose, _ := cmd.Flags().GetBool("verbose") // it is defined
 	if journal.Enabled() {
 		log.AddHook(journalHook{})
 		if !verbose {

@@ -25,7 +25,7 @@ func runStage(file string, command []string) int {
 	if err != nil && !errors.As(err, &exit) {
 		return 2
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage) //nolint:errcheck,forcetypeassert // it is one on Linux
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage) // it is one on Linux
 	own := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	line, err := json.Marshal(spent{OwnMS: float64(own) / float64(time.Millisecond), PeakMB: float64(usage.Maxrss) / 1024})
 	if err != nil {
