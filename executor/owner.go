@@ -71,7 +71,12 @@ func gone(owner string) bool {
 // Leftovers lists the jobs that have something in the container engine although
 // the runner that they belonged to is gone, or has finished with them.
 func (e *Executor) Leftovers(ctx context.Context) ([]int64, error) {
-	// The network and the workspace come first and go last.
+	return e.jobs(ctx, func(_ int64, owner string) bool { return gone(owner) })
+}
+
+// jobs lists those that have something in the container engine, by their ID and
+// owner. A job's workspace comes first and goes last.
+func (e *Executor) jobs(ctx context.Context, which func(id int64, owner string) bool) ([]int64, error) {
 	found, err := e.Engine.Labels(ctx, map[string]string{review.LabelRole: review.RoleJob})
 	if err != nil {
 		return nil, err
@@ -79,12 +84,12 @@ func (e *Executor) Leftovers(ctx context.Context) ([]int64, error) {
 	seen := map[int64]bool{}
 	var jobs []int64
 	for _, labels := range found {
-		job, err := strconv.ParseInt(labels[review.LabelJob], 10, 64)
-		if err != nil || seen[job] || !gone(labels[labelOwner]) {
+		id, err := strconv.ParseInt(labels[review.LabelJob], 10, 64)
+		if err != nil || seen[id] || !which(id, labels[labelOwner]) {
 			continue
 		}
-		seen[job] = true
-		jobs = append(jobs, job)
+		seen[id] = true
+		jobs = append(jobs, id)
 	}
 	return jobs, nil
 }
@@ -92,17 +97,18 @@ func (e *Executor) Leftovers(ctx context.Context) ([]int64, error) {
 // removeLeftovers removes what this job's killed prepare has left, and what
 // other jobs have whose runner is gone. Only the former must succeed.
 func (e *Executor) removeLeftovers(ctx context.Context, job Job) error {
-	if err := e.RemoveJob(ctx, job.ID); err != nil {
+	jobs, err := e.jobs(ctx, func(id int64, owner string) bool { return id == job.ID || gone(owner) })
+	if err != nil {
 		return err
 	}
-	leftovers, err := e.Leftovers(ctx)
-	for _, other := range leftovers {
-		if err == nil && other != job.ID {
-			err = e.RemoveJob(ctx, other)
+	for _, id := range jobs {
+		err := e.RemoveJob(ctx, id)
+		if err != nil && id == job.ID {
+			return err
 		}
-	}
-	if err != nil && ctx.Err() == nil {
-		e.Operator.WithError(err).Warn("what a killed job has left is not removed yet")
+		if err != nil && ctx.Err() == nil {
+			e.Operator.WithError(err).Warn("what a killed job has left is not removed yet")
+		}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containers/podman/v5/libpod/define"
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/bindings/network"
 	"github.com/containers/podman/v5/pkg/bindings/system"
@@ -112,9 +113,9 @@ func (p *Podman) Signal(ctx context.Context, id, signal string) error {
 
 // State tells how the container does.
 func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
-	data, err := containers.Inspect(p.call(ctx), id, nil)
+	data, err := p.inspect(ctx, id)
 	if err != nil {
-		return review.State{}, p.explain(err, "inspect container %s", id)
+		return review.State{}, err
 	}
 	state := review.State{Restarts: int(data.RestartCount)}
 	if data.Config != nil {
@@ -140,6 +141,20 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 		}
 	}
 	return state, nil
+}
+
+// inspect asks again when the container was ending just then, of which Podman
+// says "read /proc/27295/cgroup: no such process".
+func (p *Podman) inspect(ctx context.Context, id string) (data *define.InspectContainerData, err error) {
+	var missing error
+	err = retry(ctx, func() (err error) {
+		data, err = containers.Inspect(p.call(ctx), id, nil)
+		if notFound(err) {
+			missing, err = err, nil
+		}
+		return err
+	})
+	return data, p.explain(errors.Join(missing, err), "inspect container %s", id)
 }
 
 // lastExitCode is how a container ended that has been started again since:

@@ -149,9 +149,9 @@ func mapIDs(s *specgen.SpecGenerator, ids []idtools.IDMap) {
 
 // ids are those that a container has; none: Podman's own.
 func (p *Podman) ids(ctx context.Context, container string) ([]idtools.IDMap, error) {
-	data, err := containers.Inspect(p.call(ctx), container, nil)
+	data, err := p.inspect(ctx, container)
 	if err != nil {
-		return nil, p.explain(err, "inspect container %s", container)
+		return nil, err
 	}
 	if data.HostConfig == nil || data.HostConfig.IDMappings == nil {
 		return nil, nil

@@ -225,3 +225,31 @@ func TestCreateVolume_SaysWhenTheStoreCannotLimitIt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestState_OfAContainerThatEndsJustThen asks while it ends: Podman may fail to
+// say how it does.
+func TestState_OfAContainerThatEndsJustThen(t *testing.T) {
+	p := connect(t)
+	spec := review.Container{Name: "test-ending", Image: hosttest.Busybox, Command: []string{"true"}, Labels: map[string]string{review.LabelJob: t.Name()}}
+	id, err := p.Create(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.removeContainer(context.Background(), id, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 5 {
+		if err := p.StartCreated(t.Context(), id, spec); err != nil {
+			t.Fatal(err)
+		}
+		for running := true; running; {
+			state, err := p.State(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = state.Running
+		}
+	}
+}
