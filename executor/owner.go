@@ -48,8 +48,9 @@ func identity(stat procfs.ProcStat) string {
 	return fmt.Sprintf("%d:%d:%s", stat.PID, stat.Starttime, strings.TrimSpace(string(boot)))
 }
 
-// gone tells whether the owner of something is no more. Who cannot be
-// understood is believed to live.
+// gone tells whether the owner of something is no more: its process, or the job
+// response as that process sees it, which may have a /tmp of its own. Who cannot
+// be understood is believed to live.
 func gone(owner string) bool {
 	i := strings.LastIndex(owner, ":/")
 	pid, _, found := strings.Cut(owner, ":")
@@ -57,15 +58,19 @@ func gone(owner string) bool {
 	if i < 0 || !found || err != nil {
 		return false
 	}
-	if _, err := os.Stat(owner[i+1:]); os.IsNotExist(err) {
-		return true
-	}
 	process, err := procfs.NewProc(number)
 	if err != nil {
 		return os.IsNotExist(err)
 	}
 	stat, err := process.Stat()
-	return err == nil && identity(stat) != owner[:i]
+	if err != nil {
+		return false
+	}
+	if identity(stat) != owner[:i] {
+		return true
+	}
+	_, err = os.Stat(fmt.Sprintf("/proc/%d/root%s", number, owner[i+1:]))
+	return os.IsNotExist(err)
 }
 
 // Leftovers lists the jobs that have something in the container engine although
