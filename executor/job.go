@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -56,58 +54,6 @@ type Environment struct {
 	Action string // start, prepare, stop, verify or access
 }
 
-// response is the part of the job response that we read. Source:
-// common/spec/job.go of gitlab-runner.
-type response struct {
-	ID      int64 `json:"id"`
-	JobInfo struct {
-		Name      string `json:"name"`
-		ProjectID int64  `json:"project_id"`
-		FullPath  string `json:"project_full_path"` // from newer GitLab only
-	} `json:"job_info"`
-	GitInfo struct {
-		RepoURL   string `json:"repo_url"`
-		Ref       string `json:"ref"`
-		SHA       string `json:"sha"`
-		Protected *bool  `json:"protected"` // from GitLab 18.3
-	} `json:"git_info"`
-	Variables   []variable      `json:"variables"`
-	Image       imageResponse   `json:"image"`
-	Services    []imageResponse `json:"services"`
-	Credentials []struct {
-		Type     string `json:"type"`
-		URL      string `json:"url"`
-		Username string `json:"username"`
-		Password string `json:"password"`
-	} `json:"credentials"`
-	Cache []json.RawMessage `json:"cache"`
-	Steps []struct {
-		Name   string   `json:"name"`
-		Script []string `json:"script"`
-	} `json:"steps"`
-}
-
-type imageResponse struct {
-	Name       string     `json:"name"`
-	Alias      string     `json:"alias"` // several, split on commas and spaces
-	Entrypoint []string   `json:"entrypoint"`
-	Command    []string   `json:"command"`
-	Variables  []variable `json:"variables"`
-	PullPolicy []string   `json:"pull_policy"`
-	Options    struct {
-		Docker struct {
-			Platform string `json:"platform"`
-			User     string `json:"user"`
-		} `json:"docker"`
-	} `json:"executor_opts"`
-}
-
-type variable struct {
-	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Public bool   `json:"public"`
-}
-
 // ReadJob reads the job response that the runner wrote to file.
 func ReadJob(file string) (Job, error) {
 	if file == "" {
@@ -135,75 +81,6 @@ func badResponse(err error) error {
 		State: "nothing was changed",
 		Hint:  "not your branch: gitlab-runner 14.1 or later writes it; run the executor through the runner, or with \"review-executor try\"",
 	}
-}
-
-func (r response) job() (Job, error) {
-	job := Job{
-		ID:          r.ID,
-		Name:        r.JobInfo.Name,
-		ProjectID:   r.JobInfo.ProjectID,
-		Project:     r.project(),
-		Ref:         r.GitInfo.Ref,
-		SHA:         r.GitInfo.SHA,
-		Protected:   r.protected(),
-		Fork:        r.fork(),
-		Image:       r.Image.image(),
-		Environment: r.environment(),
-		Caches:      len(r.Cache) > 0,
-	}
-	for _, service := range r.Services {
-		job.Services = append(job.Services, service.image())
-	}
-	for _, c := range r.Credentials {
-		if c.Type == "registry" {
-			job.Credentials = append(job.Credentials, Credential{c.URL, c.Username, c.Password})
-		}
-	}
-	for _, v := range r.Variables {
-		if v.Public {
-			job.Public = append(job.Public, v.Key)
-		}
-	}
-	for _, step := range r.Steps {
-		if step.Name == "script" {
-			job.Script = step.Script
-		}
-	}
-	return job, job.check()
-}
-
-func (i imageResponse) image() Image {
-	return Image{
-		Name:       i.Name,
-		Aliases:    strings.Fields(strings.ReplaceAll(i.Alias, ",", " ")),
-		Entrypoint: i.Entrypoint,
-		Command:    i.Command,
-		Policies:   i.PullPolicy,
-		Platform:   i.Options.Docker.Platform,
-		User:       i.Options.Docker.User,
-		Variables:  i.Variables,
-	}
-}
-
-// protected tells whether the ref is a protected one. GitLab before 18.3 has it
-// among the variables alone, where the first is its own: it always sends one.
-func (r response) protected() bool {
-	if r.GitInfo.Protected != nil {
-		return *r.GitInfo.Protected
-	}
-	value, _ := first(r.Variables, "CI_COMMIT_REF_PROTECTED")
-	return value == "true"
-}
-
-// fork tells whether the job is of a merge request from another project. The
-// ref of a merge request's pipeline says that it is one, and then GitLab sends
-// the source project before anybody else's variables.
-func (r response) fork() bool {
-	if !strings.HasPrefix(r.GitInfo.Ref, "refs/merge-requests/") {
-		return false
-	}
-	source, _ := first(r.Variables, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
-	return source != strconv.FormatInt(r.JobInfo.ProjectID, 10)
 }
 
 // check refuses what GitLab never sends. All problems are reported together.
@@ -245,68 +122,4 @@ func isHex(sha string) bool {
 		}
 	}
 	return len(sha) == 40 || len(sha) == 64
-}
-
-// project is the full path, from the field that newer GitLab sends or from the
-// clone URL, which always ends in it.
-func (r response) project() string {
-	if r.JobInfo.FullPath != "" {
-		return r.JobInfo.FullPath
-	}
-	if value, found := first(r.Variables, "CI_PROJECT_PATH"); found {
-		return value
-	}
-	u, err := url.Parse(r.GitInfo.RepoURL)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-}
-
-// environment reads the job's environment from the variables that nobody but
-// GitLab can have written. GitLab sends, in this order: variables of the job,
-// CI_NODE_TOTAL, those of the environment if there is one, those of the
-// project, and only then what users define (lib/gitlab/ci/variables/builder.rb).
-// A CI_ENVIRONMENT_NAME behind CI_PROJECT_ID is a user's invention.
-//
-// Older GitLab sent the action at the very end, after the users'.
-func (r response) environment() Environment {
-	var predefined []variable
-	for i, v := range r.Variables {
-		if v.Key == "CI_PROJECT_ID" && v.Value == strconv.FormatInt(r.JobInfo.ProjectID, 10) {
-			predefined = r.Variables[:i]
-			break
-		}
-	}
-	name, found := first(predefined, "CI_ENVIRONMENT_NAME")
-	if !found {
-		return Environment{}
-	}
-	action, found := first(predefined, "CI_ENVIRONMENT_ACTION")
-	if !found {
-		action = last(r.Variables, "CI_ENVIRONMENT_ACTION")
-	}
-	if action == "" {
-		action = "start"
-	}
-	return Environment{Name: name, Action: action}
-}
-
-func first(variables []variable, key string) (string, bool) {
-	for _, v := range variables {
-		if v.Key == key {
-			return v.Value, true
-		}
-	}
-	return "", false
-}
-
-func last(variables []variable, key string) string {
-	value := ""
-	for _, v := range variables {
-		if v.Key == key {
-			value = v.Value
-		}
-	}
-	return value
 }
