@@ -70,7 +70,14 @@ func (p *Podman) Start(ctx context.Context, spec review.Container) (string, erro
 // StartCreated starts the container that Create made from spec. On an error
 // nothing is left of it.
 func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Container) error {
-	err := containers.Start(p.call(ctx), id, nil)
+	var err error
+	_ = retry(ctx, func() error {
+		err = containers.Start(p.call(ctx), id, nil)
+		if err != nil && strings.Contains(err.Error(), "netavark") {
+			return err // it changes the host's firewall, where another Podman may be at work
+		}
+		return nil
+	})
 	if err == nil {
 		return nil
 	}
