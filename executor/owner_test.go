@@ -60,7 +60,7 @@ func processIdentity(t *testing.T, pid int) string {
 
 func TestPrepare_RemovesWhatJobsLeftWhoseRunnerIsGone(t *testing.T) {
 	s := newStages(t, nil)
-	alive := s.owner()
+	alive := processIdentity(t, os.Getpid()) + ":" + s.Env["JOB_RESPONSE_FILE"]
 	for id, owner := range map[int]string{1: alive, 2: alive + ".not", 3: ""} {
 		name := jobName(int64(id))
 		s.engine.running[name] = review.Container{Name: name, Labels: map[string]string{review.LabelJob: fmt.Sprint(id), review.LabelRole: review.RoleJob, labelOwner: owner}}
