@@ -37,13 +37,13 @@ func (e *Executor) createHelper(ctx context.Context, job Job, image review.Image
 // cacheVolume makes the first cache volume of the project that no job has, or
 // finds it.
 func (e *Executor) cacheVolume(ctx context.Context, job Job) (string, error) {
-	helpers, err := e.Engine.Labels(ctx, map[string]string{review.LabelRole: review.RoleHelper})
+	helpers, err := e.Engine.Objects(ctx, map[string]string{review.LabelRole: review.RoleHelper})
 	if err != nil {
 		return "", err
 	}
 	taken := map[string]bool{}
-	for _, labels := range helpers {
-		taken[labels[labelCache]] = true
+	for _, helper := range helpers {
+		taken[helper.Labels[labelCache]] = true
 	}
 	kind := "unprotected"
 	if job.Protected {
@@ -52,11 +52,12 @@ func (e *Executor) cacheVolume(ctx context.Context, job Job) (string, error) {
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("review-cache-%d-%s-%d", job.ProjectID, kind, n)
 		if !taken[name] {
-			return name, e.Engine.CreateVolume(ctx, name, map[string]string{
+			_, err := e.Engine.CreateVolume(ctx, name, map[string]string{
 				review.LabelRole:      review.RoleCache,
 				review.LabelProject:   job.Project,
 				review.LabelProjectID: strconv.FormatInt(job.ProjectID, 10),
 			}, 0)
+			return name, err
 		}
 	}
 }

@@ -48,10 +48,10 @@ type shell struct {
 	Entrypoint []string `json:"entrypoint"`
 }
 
-// startContainers starts the helper and the services at the same time, once it
-// is known which user IDs they share, and then the job's container, which knows
-// the services' addresses. The services have until then to be ready, and longer
-// if they need it.
+// startContainers starts the helper and the services or the app's companions at
+// the same time, once it is known which user IDs they share, and then the job's
+// container, which knows the services' addresses. The services have until then to
+// be ready, and longer if they need it.
 func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) error {
 	if err := e.createStorage(ctx, job); err != nil {
 		return err
@@ -63,11 +63,20 @@ func (e *Executor) startContainers(ctx context.Context, job Job, images pulled) 
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.Engine.StartCreated(starting, id, helper) })
 	group.Go(func() error {
-		started, err := e.startServices(starting, job, images.services)
+		container, err := e.jobContainer(job, images.job, cache)
 		if err != nil {
 			return err
 		}
-		container, err := e.jobContainer(job, images.job, cache)
+		if e.companioned(job) {
+			app, err := e.prepareApp(starting, job, images.services)
+			if err != nil {
+				return err
+			}
+			container.Network, container.Hosts = app.Network, app.Hosts
+			_, err = e.Engine.Start(starting, container)
+			return err
+		}
+		started, err := e.startServices(starting, job, images.services)
 		if err != nil {
 			return err
 		}
@@ -91,10 +100,10 @@ func (e *Executor) createStorage(ctx context.Context, job Job) error {
 		return nil
 	})
 	group.Go(func() error {
-		err := e.Engine.CreateVolume(ctx, name, labels, e.Jobs.WorkspaceSize)
+		_, err := e.Engine.CreateVolume(ctx, name, labels, e.Jobs.WorkspaceSize)
 		if errors.Is(err, review.ErrNoQuota) {
 			e.Operator.WithError(err).Warn("jobs.workspace_size is not enforced: the store cannot limit a volume")
-			err = e.Engine.CreateVolume(ctx, name, labels, 0)
+			_, err = e.Engine.CreateVolume(ctx, name, labels, 0)
 		}
 		return err
 	})
@@ -102,9 +111,10 @@ func (e *Executor) createStorage(ctx context.Context, job Job) error {
 }
 
 // network is the one that the job's containers share, to find its services by
-// name. Without services each container is better off alone.
+// name. Without services each container is better off alone, and the companions
+// of an app are in its network.
 func (e *Executor) network(job Job) string {
-	if len(job.Services) == 0 && e.Engine.OwnNetworks() {
+	if (len(job.Services) == 0 || e.companioned(job)) && e.Engine.OwnNetworks() {
 		return ""
 	}
 	return jobName(job.ID)

@@ -89,11 +89,11 @@ func (f *fakeEngine) EnsureNetwork(_ context.Context, name string, _ map[string]
 
 func (f *fakeEngine) OwnNetworks() bool { return f.ownNetworks }
 
-func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string, size review.Bytes) error {
+func (f *fakeEngine) CreateVolume(_ context.Context, name string, _ map[string]string, size review.Bytes) (bool, error) {
 	if size > 0 && f.noQuota {
-		return review.ErrNoQuota
+		return false, review.ErrNoQuota
 	}
-	return f.call("volume", "%s", name)
+	return true, f.call("volume", "%s", name)
 }
 
 func (f *fakeEngine) Create(_ context.Context, spec review.Container) (string, error) {
@@ -119,16 +119,17 @@ func (f *fakeEngine) Listens(_ context.Context, container string, _ []uint16) (b
 	return !f.deaf, f.call("listens", "%s", container)
 }
 
-func (f *fakeEngine) Labels(_ context.Context, labels map[string]string) ([]map[string]string, error) {
+func (f *fakeEngine) Objects(_ context.Context, labels map[string]string) ([]review.Object, error) {
 	f.mu.Lock()
-	var found []map[string]string
+	var found []review.Object
 	for _, c := range slices.Concat(slices.Collect(maps.Values(f.running)), f.created) {
 		if carries(c.Labels, labels) {
-			found = append(found, c.Labels)
+			_, running := f.running[c.Name]
+			found = append(found, review.Object{Kind: "container", Name: c.Name, Running: running, Labels: c.Labels})
 		}
 	}
 	f.mu.Unlock()
-	return found, f.call("labels", "%v", labels)
+	return found, f.call("objects", "%v", labels)
 }
 
 func (f *fakeEngine) Start(_ context.Context, spec review.Container) (string, error) {
@@ -199,8 +200,12 @@ func (f *fakeEngine) Logs(context.Context, string, int) ([]string, error) {
 	return []string{"last words"}, nil
 }
 
-func (f *fakeEngine) Values(context.Context, map[string]string, string) ([]string, error) {
-	return nil, nil
+func (f *fakeEngine) Untag(context.Context, string) error { return nil }
+
+func (f *fakeEngine) Resume(_ context.Context, id string) error { return f.call("resume", "%s", id) }
+
+func (f *fakeEngine) Run(context.Context, review.Container, io.Writer) (int, error) {
+	return 0, f.call("run", "")
 }
 
 // Remove takes away the containers that carry the labels.
@@ -264,10 +269,11 @@ func newStages(t *testing.T, changes object) stages {
 			Containers: s.engine,
 			Front:      s.front,
 			Domain:     "review.example.org",
-			Limits:     review.Limits{HealthTimeout: time.Minute, Drain: time.Second, StopGrace: time.Second},
+			Limits:     review.LimitDefaults(),
 		},
 		Jobs:     Jobs{Image: "localhost/default", HelperImage: "localhost/helper:{arch}-v{version}", PullPolicy: []string{review.PullAlways}},
 		Policy:   PolicyDefaults(),
+		HostEnv:  func(string) (map[string]string, error) { return map[string]string{"FROM_THE_HOST": "yes"}, nil },
 		Hostname: func(string) review.Hostname { return "{environment}.{domain}" },
 		Env: map[string]string{
 			"JOB_RESPONSE_FILE":            writeFile(t, testResponse(t, changes)),

@@ -29,8 +29,8 @@ type Engine interface {
 	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
 	// OwnNetworks tells whether a container without a network is in one of its own, and reaches no other.
 	OwnNetworks() bool
-	// CreateVolume makes a volume of at most size (0: no limit) unless it is there.
-	CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) error
+	// CreateVolume makes a volume of at most size (0: no limit) unless it is there, and tells whether it has.
+	CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) (made bool, err error)
 	// Create makes a container that does not run yet, and StartCreated starts it.
 	Create(ctx context.Context, spec review.Container) (id string, err error)
 	StartCreated(ctx context.Context, id string, spec review.Container) error
@@ -44,8 +44,8 @@ type Engine interface {
 	Listens(ctx context.Context, container string, ports []uint16) (bool, error)
 	// Logs returns the last lines that the container wrote, oldest first.
 	Logs(ctx context.Context, container string, lines int) ([]string, error)
-	// Labels returns the labels of every container, network and volume that carries all of these.
-	Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error)
+	// Objects returns the containers, networks, volumes and images that carry all of the labels.
+	Objects(ctx context.Context, labels map[string]string) ([]review.Object, error)
 	// Exec runs a command in a container and returns its exit code; user "" is the container's.
 	Exec(ctx context.Context, container, user string, command []string, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error)
 	// Has tells whether the container has a file of that name.
@@ -66,6 +66,8 @@ type Executor struct {
 	Isolation review.Isolation
 	// Hostname returns the pattern of a project's host names.
 	Hostname func(project string) review.Hostname
+	// HostEnv returns what the administrator puts into the environment of a project's apps.
+	HostEnv func(project string) (map[string]string, error)
 	// Env is the stage's environment, by name.
 	Env map[string]string
 	// Stdout and Stderr are the job log.
@@ -128,6 +130,7 @@ func (e *Executor) request(job Job, settings review.Settings) review.Request {
 		Hostname:    e.Hostname(job.Project),
 		Ref:         job.Ref,
 		SHA:         job.SHA,
+		Pipeline:    job.Pipeline,
 		Job:         job.ID,
 		Settings:    settings,
 		Checkout:    checkout{e.Engine, helperName(job.ID), e.projectDir(job)},

@@ -91,7 +91,7 @@ func TestPrepare_ContainersShareANetworkOnlyForServices(t *testing.T) {
 	for name, c := range map[string]struct {
 		job  object
 		want string
-	}{"without services": {nil, ""}, "with services": {object{"services": []object{{"name": "db"}}}, "review-job-4711"}} {
+	}{"without services": {nil, ""}, "with services": {serving([]object{{"name": "db"}}), "review-job-4711"}} {
 		s := newStages(t, c.job)
 		s.engine.ownNetworks = true
 		s.prepared()
@@ -153,7 +153,7 @@ func TestExpandVariables(t *testing.T) {
 
 func TestPrepare_FailuresAreThePullsAndTheEnginesOwn(t *testing.T) {
 	missing := &review.Failure{Kind: review.Build, What: "image localhost/image cannot be pulled"}
-	for verb, cause := range map[string]error{"pull": missing, "network": errors.New("no subnet left"), "volume": errors.New("no space"), "start": errors.New("no runtime"), "labels": errors.New("no answer")} {
+	for verb, cause := range map[string]error{"pull": missing, "network": errors.New("no subnet left"), "volume": errors.New("no space"), "start": errors.New("no runtime"), "objects": errors.New("no answer")} {
 		s := newStages(t, nil)
 		s.engine.broken[verb] = cause
 		if err := s.Prepare(context.Background()); err == nil || review.AsFailure(err).What != review.AsFailure(cause).What {

@@ -23,6 +23,7 @@ type Job struct {
 	Protected   bool // the ref is a protected one
 	Fork        bool // of a merge request whose branch is in another project
 	SHA         string
+	Pipeline    int64       // 0: GitLab did not say
 	Environment Environment // zero: none
 	Image       Image       // zero: none
 	Services    []Image

@@ -48,10 +48,10 @@ func identity(stat procfs.ProcStat) string {
 	return fmt.Sprintf("%d:%d:%s", stat.PID, stat.Starttime, strings.TrimSpace(string(boot)))
 }
 
-// gone tells whether the owner of something is no more: its process, or the job
+// Gone tells whether the owner of something is no more: its process, or the job
 // response as that process sees it, which may have a /tmp of its own. Who cannot
 // be understood is believed to live.
-func gone(owner string) bool {
+func Gone(owner string) bool {
 	i := strings.LastIndex(owner, ":/")
 	pid, _, found := strings.Cut(owner, ":")
 	number, err := strconv.Atoi(pid)
@@ -76,19 +76,20 @@ func gone(owner string) bool {
 // Leftovers lists the jobs that have something in the container engine although
 // the runner that they belonged to is gone, or has finished with them.
 func (e *Executor) Leftovers(ctx context.Context) ([]int64, error) {
-	return e.jobs(ctx, func(_ int64, owner string) bool { return gone(owner) })
+	return e.jobs(ctx, func(_ int64, owner string) bool { return Gone(owner) })
 }
 
 // jobs lists those that have something in the container engine, by their ID and
 // owner. A job's workspace comes first and goes last.
 func (e *Executor) jobs(ctx context.Context, which func(id int64, owner string) bool) ([]int64, error) {
-	found, err := e.Engine.Labels(ctx, map[string]string{review.LabelRole: review.RoleJob})
+	found, err := e.Engine.Objects(ctx, map[string]string{review.LabelRole: review.RoleJob})
 	if err != nil {
 		return nil, err
 	}
 	seen := map[int64]bool{}
 	var jobs []int64
-	for _, labels := range found {
+	for _, object := range found {
+		labels := object.Labels
 		id, err := strconv.ParseInt(labels[review.LabelJob], 10, 64)
 		if err != nil || seen[id] || !which(id, labels[labelOwner]) {
 			continue
@@ -102,7 +103,7 @@ func (e *Executor) jobs(ctx context.Context, which func(id int64, owner string) 
 // removeLeftovers removes what this job's killed prepare has left, and what
 // other jobs have whose runner is gone. Only the former must succeed.
 func (e *Executor) removeLeftovers(ctx context.Context, job Job) error {
-	jobs, err := e.jobs(ctx, func(id int64, owner string) bool { return id == job.ID || gone(owner) })
+	jobs, err := e.jobs(ctx, func(id int64, owner string) bool { return id == job.ID || Gone(owner) })
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func TestOwner_IsGoneWithItsProcessOrTheJobResponse(t *testing.T) {
 		self + ":":                         false,
 		strings.Repeat("9", 30) + ":/no":   false,
 	} {
-		if got := gone(owner); got != want {
+		if got := Gone(owner); got != want {
 			t.Errorf("%q is gone: %t", owner, got)
 		}
 	}

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -47,9 +48,6 @@ func (e *Executor) deployable(job Job) error {
 	if !e.deploys(job) {
 		return nil
 	}
-	if len(job.Services) > 0 {
-		e.log().Line("WARNING: the services are the job's: the review app does not have them yet")
-	}
 	if _, _, err := e.settings(); err != nil {
 		return err
 	}
@@ -65,7 +63,20 @@ func (e *Executor) Cleanup(ctx context.Context) error {
 		fmt.Fprintf(e.Stderr, "cleanup: the job is not known, so nothing of it is removed: %v\n", err)
 		return nil
 	}
-	return e.RemoveJob(context.WithoutCancel(ctx), id)
+	return errors.Join(e.RemoveJob(context.WithoutCancel(ctx), id), e.abandon(ctx, id))
+}
+
+// abandon gives up the app's companions, if the job has not deployed.
+func (e *Executor) abandon(ctx context.Context, id int64) error {
+	job, err := e.job()
+	if err != nil || !e.deploys(job) {
+		return nil //nolint:nilerr // without the job response, "sync" does it
+	}
+	app, err := e.Apps.App(e.request(job, review.Settings{}))
+	if err != nil {
+		return nil //nolint:nilerr // prepare has refused it
+	}
+	return e.Apps.Abandon(context.WithoutCancel(ctx), app, id)
 }
 
 // jobID comes from the job response or, without it, from what config told the

@@ -67,6 +67,7 @@ func (r response) job() (Job, error) {
 		Project:     r.project(),
 		Ref:         r.GitInfo.Ref,
 		SHA:         r.GitInfo.SHA,
+		Pipeline:    r.pipeline(),
 		Protected:   r.protected(),
 		Fork:        r.fork(),
 		Image:       r.Image.image(),
@@ -105,6 +106,16 @@ func (i imageResponse) image() Image {
 		User:       i.Options.Docker.User,
 		Variables:  i.Variables,
 	}
+}
+
+// pipeline is the job's, from the first variable of that name, which is GitLab's.
+func (r response) pipeline() int64 {
+	value, _ := first(r.Variables, "CI_PIPELINE_ID")
+	id, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || id < 0 {
+		return 0
+	}
+	return id
 }
 
 // protected tells whether the ref is a protected one. GitLab before 18.3 has it

@@ -72,7 +72,12 @@ func (e *Executor) deploy(ctx context.Context, job Job) error {
 	for _, name := range unknown {
 		e.log().Line("WARNING: %s means nothing to review-executor; is it misspelt?", name)
 	}
-	app, err := e.Apps.Deploy(ctx, e.request(job, settings))
+	req := e.request(job, settings)
+	req.Prepared = e.companioned(job)
+	if req.HostEnv, err = e.HostEnv(job.Project); err != nil {
+		return err
+	}
+	app, err := e.Apps.Deploy(ctx, req)
 	if err != nil {
 		return err
 	}

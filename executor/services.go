@@ -16,12 +16,7 @@ import (
 	"gitlab.com/review-executor/review-executor/review"
 )
 
-const (
-	// serviceTimeout is how long the docker executor waits for a service.
-	serviceTimeout = 30 * time.Second
-	servicePoll    = 50 * time.Millisecond
-	serviceLines   = 20
-)
+const serviceLines = 20
 
 // aliasPattern is what a name in the network may look like; the docker executor
 // makes names with two underscores.
@@ -82,7 +77,7 @@ func (e *Executor) waitForServices(ctx context.Context, services []service) erro
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range services {
 		group.Go(func() error {
-			problem := e.waitListening(ctx, s.container, s.ports)
+			problem := review.WaitListening(ctx, e.Engine, s.container, s.ports)
 			writing.Lock()
 			defer writing.Unlock()
 			if problem == "" {
@@ -108,17 +103,17 @@ func (e *Executor) serviceContainer(job Job, n int, service Image, image review.
 	c.SameIDs = helperName(job.ID)
 	c.User = service.User
 	c.Entrypoint, c.Command = service.Entrypoint, service.Command
-	c.Env = e.serviceEnv(job, service)
+	c.Env = e.serviceEnv(job, service, func(string) bool { return true })
 	return c
 }
 
 // serviceEnv is what the docker executor gives a service: the job's variables
-// that are no secret, and those under "services:variables".
-func (e *Executor) serviceEnv(job Job, service Image) map[string]string {
+// that are no secret, as far as they are wanted, and those under "services:variables".
+func (e *Executor) serviceEnv(job Job, service Image, wanted func(name string) bool) map[string]string {
 	vars := e.variables()
 	env := map[string]string{}
 	for _, name := range job.Public {
-		if value, there := vars[name]; there && envPattern.MatchString(name) {
+		if value, there := vars[name]; there && envPattern.MatchString(name) && wanted(name) {
 			env[name] = value
 		}
 	}
@@ -178,30 +173,6 @@ func servicePorts(service Image, image review.Image) []uint16 {
 		}
 	}
 	return image.Ports
-}
-
-// waitListening waits until the service listens and returns why it does not. A
-// service without ports has nothing to wait for.
-func (e *Executor) waitListening(ctx context.Context, container string, ports []uint16) (problem string) {
-	if len(ports) == 0 {
-		return ""
-	}
-	waiting, cancel := context.WithTimeout(ctx, serviceTimeout)
-	defer cancel()
-	for {
-		listens, err := e.Engine.Listens(waiting, container, ports)
-		if listens {
-			return ""
-		}
-		if state, stateErr := e.Engine.State(waiting, container); err == nil && stateErr == nil && !state.Running {
-			return fmt.Sprintf("has ended with code %d", state.ExitCode)
-		}
-		select {
-		case <-waiting.Done():
-			return fmt.Sprintf("does not listen on port %s after %s", review.JoinPorts(ports), serviceTimeout)
-		case <-time.After(servicePoll):
-		}
-	}
 }
 
 func (e *Executor) warnOfService(ctx context.Context, s service, problem string) {

@@ -42,7 +42,7 @@ func TestServices_StartWithTheirSettings(t *testing.T) {
 }
 
 func TestServices_FirstClaimantOfANameWins(t *testing.T) {
-	s := newStages(t, object{"services": []object{{"name": "postgres:17", "alias": "db"}, {"name": "mysql:8", "alias": "db,my..sql,-x,../y"}, {"name": "group/mysql"}}}).prepared()
+	s := newStages(t, serving([]object{{"name": "postgres:17", "alias": "db"}, {"name": "mysql:8", "alias": "db,my..sql,-x,../y"}, {"name": "group/mysql"}})).prepared()
 	want := [][]string{{"postgres", "db"}, {"mysql", "my..sql"}, {"group__mysql", "group-mysql"}}
 	for i, aliases := range want {
 		if diff := cmp.Diff(aliases, s.engine.running[serviceName(4711, i)].Aliases); diff != "" {
@@ -63,7 +63,7 @@ func TestServices_FirstClaimantOfANameWins(t *testing.T) {
 
 // TestServices_AreInTheJobsHostsFile: the network's own names may come late.
 func TestServices_AreInTheJobsHostsFile(t *testing.T) {
-	s := newStages(t, object{"services": []object{{"name": "group/db:17", "alias": "db"}}}).prepared()
+	s := newStages(t, serving([]object{{"name": "group/db:17", "alias": "db"}})).prepared()
 	want := map[string]string{"group__db": "10.0.0.2", "group-db": "10.0.0.2", "db": "10.0.0.2"}
 	if diff := cmp.Diff(want, s.engine.running["review-job-4711"].Hosts); diff != "" {
 		t.Error(diff)
@@ -78,7 +78,7 @@ func TestServices_PortThatIsWaitedFor(t *testing.T) {
 			t.Errorf("%q: %s", value, diff)
 		}
 	}
-	s := newStages(t, object{"services": []object{{"name": "portless"}}}).prepared()
+	s := newStages(t, serving([]object{{"name": "portless"}})).prepared()
 	if asked := s.engine.did("listens"); len(asked) > 0 {
 		t.Errorf("a service without ports was waited for: %v", asked)
 	}
@@ -86,7 +86,7 @@ func TestServices_PortThatIsWaitedFor(t *testing.T) {
 
 // TestServices_OneThatEndsIsNoReasonToFail: perhaps the script does not need it.
 func TestServices_OneThatEndsIsNoReasonToFail(t *testing.T) {
-	s := newStages(t, object{"services": []object{{"name": "postgres"}}})
+	s := newStages(t, serving([]object{{"name": "postgres"}}))
 	s.engine.images["postgres"] = review.Image{Ports: []uint16{5432}}
 	s.engine.deaf = true
 	s.prepared()
@@ -96,11 +96,16 @@ func TestServices_OneThatEndsIsNoReasonToFail(t *testing.T) {
 }
 
 func TestServices_OneThatCannotStartIsNamed(t *testing.T) {
-	s := newStages(t, object{"services": []object{{"name": "postgres"}}})
+	s := newStages(t, serving([]object{{"name": "postgres"}}))
 	s.engine.broken["start"] = &review.Failure{Kind: review.Build, What: "it has no command", Cause: errors.New("exec")}
 	s.engine.broken["create"] = nil
 	_, err := s.startServices(t.Context(), mustJob(t, s), []review.Image{{ID: "x"}})
 	isBuildFailure(t, err, "service postgres: it has no command")
+}
+
+// serving is an ordinary job, which deploys nothing, with services.
+func serving(services []object) object {
+	return object{"services": services, "variables": variables("CI_JOB_ID=4711", "CI_PROJECT_ID=7")}
 }
 
 func mustJob(t *testing.T, s stages) Job {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -192,6 +193,7 @@ func (p *Podman) Image(ctx context.Context, ref string) (review.Image, error) {
 	if found.Config != nil {
 		image.Ports = tcpPorts(found.Config.ExposedPorts)
 		image.User, image.Entrypoint = found.Config.User, found.Config.Entrypoint
+		image.Volumes = slices.Sorted(maps.Keys(found.Config.Volumes))
 	}
 	return image, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"regexp"
@@ -40,22 +41,23 @@ func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[stri
 	return p.explain(err, "create network %s", name)
 }
 
-// CreateVolume makes a volume of at most size; 0 is no limit. One that is there
-// already is not an error. The error is review.ErrNoQuota if the store cannot
-// limit it.
-func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) error {
+// CreateVolume makes a volume unless it is there. See review.Containers.
+func (p *Podman) CreateVolume(ctx context.Context, name string, labels map[string]string, size review.Bytes) (made bool, err error) {
+	if there, err := volumes.Exists(p.call(ctx), name, nil); err != nil || there {
+		return false, p.explain(err, "look for volume %s", name)
+	}
 	options := types.VolumeCreateOptions{Name: name, Labels: labels, IgnoreIfExists: true}
 	if size > 0 {
 		options.Options = map[string]string{"o": fmt.Sprintf("size=%d", size)}
 	}
-	_, err := volumes.Create(p.call(ctx), options, nil)
+	_, err = volumes.Create(p.call(ctx), options, nil)
 	if err != nil && strings.Contains(strings.ToLower(err.Error()), "quota") {
-		return fmt.Errorf("create volume %s: %w", name, review.ErrNoQuota)
+		return false, fmt.Errorf("create volume %s: %w", name, review.ErrNoQuota)
 	}
 	if err != nil && strings.Contains(err.Error(), "already exists") {
-		err = nil // Podman 4.3 ignores IgnoreIfExists
+		return false, nil // Podman 4.3 ignores IgnoreIfExists
 	}
-	return p.explain(err, "create volume %s", name)
+	return err == nil, p.explain(err, "create volume %s", name)
 }
 
 // Start creates and starts a container. See review.Containers.
@@ -86,6 +88,25 @@ func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Contai
 	return errors.Join(p.startFailed(spec, err), p.removeContainer(removing, id, 0))
 }
 
+// Resume starts a container again that has ended.
+func (p *Podman) Resume(ctx context.Context, id string) error {
+	err := retry(ctx, func() error { return containers.Start(p.call(ctx), id, nil) })
+	return p.explain(err, "start container %s again", id)
+}
+
+// Run starts a container and follows it to its end. See review.Containers.
+func (p *Podman) Run(ctx context.Context, spec review.Container, log io.Writer) (int, error) {
+	id, err := p.Start(ctx, spec)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.follow(ctx, id, log); err != nil {
+		return 0, err
+	}
+	code, err := containers.Wait(p.call(ctx), id, new(containers.WaitOptions).WithCondition([]define.ContainerStatus{define.ContainerStateExited, define.ContainerStateStopped}))
+	return int(code), p.explain(err, "wait for container %s", spec.Name)
+}
+
 // imageFaults are the words of Podman and its runtimes for an image that
 // cannot run.
 var imageFaults = []*regexp.Regexp{
@@ -109,8 +130,13 @@ func (p *Podman) startFailed(spec review.Container, err error) error {
 			}
 		}
 	}
+	if spec.HostPort != 0 && portTaken.MatchString(err.Error()) {
+		return fmt.Errorf("start container %s: %w (%w)", spec.Name, review.ErrPortTaken, err)
+	}
 	return p.explain(err, "start container %s", spec.Name)
 }
+
+var portTaken = regexp.MustCompile(`address already in use|port is already allocated|conflict`)
 
 // Signal sends a signal, such as USR1, to the first process of the container.
 func (p *Podman) Signal(ctx context.Context, id, signal string) error {
@@ -200,18 +226,37 @@ func (p *Podman) CheckHealth(ctx context.Context, id string) (healthy bool, outp
 
 // Logs returns the last lines that the container wrote.
 func (p *Podman) Logs(ctx context.Context, id string, lines int) ([]string, error) {
+	var got []string
+	options := new(containers.LogOptions).WithTail(strconv.Itoa(lines))
+	err := p.log(ctx, id, options, func(line string) error {
+		got = append(got, strings.TrimRight(line, "\r\n"))
+		return nil
+	})
+	return got, err
+}
+
+// follow passes on what the container writes, until it ends.
+func (p *Podman) follow(ctx context.Context, id string, to io.Writer) error {
+	return p.log(ctx, id, new(containers.LogOptions).WithFollow(true), func(line string) error {
+		_, err := io.WriteString(to, strings.TrimRight(line, "\r\n")+"\n")
+		return err
+	})
+}
+
+func (p *Podman) log(ctx context.Context, id string, options *containers.LogOptions, each func(line string) error) error {
 	var (
-		got     []string
 		written = make(chan string)
 		done    = make(chan error, 1)
+		failed  error
 	)
 	go func() {
-		options := new(containers.LogOptions).WithStdout(true).WithStderr(true).WithTail(strconv.Itoa(lines))
-		done <- containers.Logs(p.call(ctx), id, options, written, written)
+		done <- containers.Logs(p.call(ctx), id, options.WithStdout(true).WithStderr(true), written, written)
 		close(written)
 	}()
 	for line := range written {
-		got = append(got, strings.TrimRight(line, "\r\n"))
+		if failed == nil {
+			failed = each(line)
+		}
 	}
-	return got, p.explain(<-done, "read the log of container %s", id)
+	return errors.Join(p.explain(<-done, "read the log of container %s", id), failed)
 }

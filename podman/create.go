@@ -79,7 +79,7 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 		s.Volumes = append(s.Volumes, volume)
 	}
 	if spec.Port != 0 {
-		s.PortMappings = []nettypes.PortMapping{{HostIP: "127.0.0.1", ContainerPort: spec.Port, Protocol: "tcp"}}
+		s.PortMappings = []nettypes.PortMapping{{HostIP: "127.0.0.1", HostPort: spec.HostPort, ContainerPort: spec.Port, Protocol: "tcp"}}
 	}
 	if spec.Restart {
 		s.RestartPolicy = "always"

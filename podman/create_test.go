@@ -211,7 +211,7 @@ func TestCreateVolume_ThatIsThereIsKept(t *testing.T) {
 	labels := map[string]string{review.LabelJob: t.Name()}
 	t.Cleanup(func() { _ = p.removeVolumes(context.Background(), labels) })
 	for range 2 {
-		if err := p.CreateVolume(t.Context(), "test-twice", labels, 0); err != nil {
+		if _, err := p.CreateVolume(t.Context(), "test-twice", labels, 0); err != nil {
 			t.Error(err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestCreateVolume_SaysWhenTheStoreCannotLimitIt(t *testing.T) {
 	p := connect(t)
 	labels := map[string]string{review.LabelJob: t.Name()}
 	t.Cleanup(func() { _ = p.removeVolumes(context.Background(), labels) })
-	if err := p.CreateVolume(t.Context(), "test-quota", labels, 1<<30); err != nil && !strings.Contains(err.Error(), review.ErrNoQuota.Error()) {
+	if _, err := p.CreateVolume(t.Context(), "test-quota", labels, 1<<30); err != nil && !strings.Contains(err.Error(), review.ErrNoQuota.Error()) {
 		t.Error(err)
 	}
 }

@@ -1,13 +1,16 @@
 package podman
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/containers/podman/v5/pkg/bindings/images"
 	"github.com/containers/podman/v5/pkg/domain/entities/types"
+	"go.podman.io/image/v5/docker/reference"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -59,4 +62,17 @@ func parsePlatform(text string) (platform, error) {
 // runs tells whether the image is made for the platform, as far as it says so.
 func (p platform) runs(image *types.ImageInspectReport) bool {
 	return (image.Os == "" || image.Os == p.os) && (image.Architecture == "" || image.Architecture == p.arch)
+}
+
+// Untag takes a name off an image. One that was pulled by its digest loses all.
+func (p *Podman) Untag(ctx context.Context, name string) error {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return fmt.Errorf("untag image %s: %w", name, err)
+	}
+	full, repo, tag := named.String(), "", ""
+	if tagged, is := reference.TagNameOnly(named).(reference.Tagged); is {
+		full, repo, tag = reference.TagNameOnly(named).String(), named.Name(), tagged.Tag()
+	}
+	return p.explain(images.Untag(p.call(ctx), full, tag, repo, nil), "untag image %s", name)
 }

@@ -106,6 +106,9 @@ func status(err error) int {
 // finds no image that has them all.
 func labelFilter(labels map[string]string) map[string][]string {
 	for key, value := range labels {
+		if value == review.AnyValue {
+			return map[string][]string{"label": {key}}
+		}
 		if value != "" {
 			return map[string][]string{"label": {key + "=" + value}}
 		}

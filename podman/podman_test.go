@@ -26,10 +26,10 @@ func connect(t testing.TB) *Podman {
 func TestPodman_Contract(t *testing.T) {
 	p := connect(t)
 	reviewtest.Containers(t, reviewtest.Subject{
-		Containers:   p,
-		CreateVolume: p.CreateVolume,
-		Inventory:    inventory,
-		Base:         hosttest.Busybox,
+		Containers: p,
+		Crash:      func(t testing.TB, id string) { host.Podman(t, "kill", id) },
+		Inventory:  inventory,
+		Base:       hosttest.Busybox,
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,66 +14,9 @@ import (
 	"github.com/containers/podman/v5/pkg/bindings/volumes"
 	"github.com/containers/podman/v5/pkg/domain/entities/types"
 	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/review-executor/review-executor/review"
 )
-
-// Values returns the distinct values of the label key among the containers
-// and images that carry all of the labels.
-func (p *Podman) Values(ctx context.Context, labels map[string]string, key string) ([]string, error) {
-	values := map[string]bool{}
-	found, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(labelFilter(labels)))
-	if err != nil {
-		return nil, p.explain(err, "list containers")
-	}
-	for _, container := range found {
-		if !carries(container.Labels, labels) {
-			continue
-		}
-		values[container.Labels[key]] = true
-	}
-	built, err := p.images(ctx, labels)
-	if err != nil {
-		return nil, err
-	}
-	for _, image := range built {
-		values[image.Labels[key]] = true
-	}
-	delete(values, "")
-	return slices.Sorted(maps.Keys(values)), nil
-}
-
-// Labels returns the labels of every container, network and volume that carries
-// all of the labels.
-func (p *Podman) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
-	var all []map[string]string
-	add := func(object map[string]string) {
-		if carries(object, labels) {
-			all = append(all, object)
-		}
-	}
-	filter := labelFilter(labels)
-	inContainers, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(filter))
-	if err != nil {
-		return nil, p.explain(err, "list containers")
-	}
-	for _, c := range inContainers {
-		add(c.Labels)
-	}
-	inNetworks, err := network.List(p.call(ctx), new(network.ListOptions).WithFilters(filter))
-	if err != nil {
-		return nil, p.explain(err, "list networks")
-	}
-	for _, n := range inNetworks {
-		add(n.Labels)
-	}
-	inVolumes, err := volumes.List(p.call(ctx), new(volumes.ListOptions).WithFilters(filter))
-	if err != nil {
-		return nil, p.explain(err, "list volumes")
-	}
-	for _, v := range inVolumes {
-		add(v.Labels)
-	}
-	return all, nil
-}
 
 // Remove removes everything that carries all of the labels. See
 // review.Containers. It goes on after an error, to leave as little as it can.
@@ -90,11 +32,11 @@ func (p *Podman) Remove(ctx context.Context, labels map[string]string, grace tim
 	)
 }
 
-// carries tells whether an object has all of the labels, and none whose value
-// is empty.
+// carries tells whether an object has all of the labels, as review.Containers
+// understands them.
 func carries(object, labels map[string]string) bool {
 	for key, value := range labels {
-		if object[key] != value {
+		if object[key] != value && (value != review.AnyValue || object[key] == "") {
 			return false
 		}
 	}

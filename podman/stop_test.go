@@ -22,7 +22,7 @@ func TestRemove_ContainerGetsItsSignalAndGrace(t *testing.T) {
 			}
 		}
 	})
-	if err := p.CreateVolume(t.Context(), "test-grace", volume, 0); err != nil {
+	if _, err := p.CreateVolume(t.Context(), "test-grace", volume, 0); err != nil {
 		t.Fatal(err)
 	}
 	start := func(name, script string, labels map[string]string) string {

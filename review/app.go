@@ -5,7 +5,10 @@
 // Start reading at Lifecycle.Deploy.
 package review
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // App is one environment of one project, at one host name for its whole life.
 type App struct {
@@ -22,24 +25,106 @@ func (a App) owns(other App) bool {
 	return a.ProjectID == other.ProjectID && a.Environment == other.Environment
 }
 
-// Release is one deployed version of an app.
+// Release is one version of an app: where it comes from, and everything that it
+// takes to run it again but its environment, which is in Secrets.
 type Release struct {
 	ID       string    `json:"id"` // unique: commit and job, 3f2c1a9-4711
 	Ref      string    `json:"ref"`
 	SHA      string    `json:"sha"`
 	Job      int64     `json:"job"`
-	Image    string    `json:"image"`    // image ID
-	Backend  string    `json:"backend"`  // address on loopback: 127.0.0.1:34817
-	Deployed time.Time `json:"deployed"` // UTC
+	Pipeline int64     `json:"pipeline,omitempty"` // 0: not known
+	Deployed time.Time `json:"deployed"`           // UTC
+
+	Image   string `json:"image,omitempty"`   // image ID; "": a static site
+	Static  bool   `json:"static,omitempty"`  // files that the front serves itself
+	Backend string `json:"backend,omitempty"` // address on loopback: 127.0.0.1:34817
+
+	Port           uint16        `json:"port,omitempty"`            // that the app listens on in its container
+	Command        []string      `json:"command,omitempty"`         // nil: the image's
+	ReleaseCommand []string      `json:"release_command,omitempty"` // nil: none
+	Volumes        []string      `json:"volumes,omitempty"`         // paths in the container
+	HealthPath     string        `json:"health_path,omitempty"`
+	HealthTimeout  time.Duration `json:"health_timeout,omitempty"` // nanoseconds
+	Memory         Bytes         `json:"memory,omitempty"`         // 0: the host's
+	CPUs           float64       `json:"cpus,omitempty"`           // 0: the host's
+	Companions     []Companion   `json:"companions,omitempty"`
+}
+
+// Companion is a container that lives as long as its app and is found under its
+// aliases in the app's network: a database, a queue.
+type Companion struct {
+	Name       string   `json:"name"`  // unique in its app
+	Since      string   `json:"since"` // the release that its container was started for
+	Image      string   `json:"image"` // image ID
+	From       string   `json:"from"`  // the image's name, for people
+	Aliases    []string `json:"aliases,omitempty"`
+	User       string   `json:"user,omitempty"`
+	Entrypoint []string `json:"entrypoint,omitempty"` // nil: the image's
+	Command    []string `json:"command,omitempty"`    // nil: the image's
+	Volumes    []string `json:"volumes,omitempty"`    // paths in the container, kept when it is replaced
+	Ports      []uint16 `json:"ports,omitempty"`      // one of them is open once it is ready
+}
+
+// Pending is a release whose job has been prepared and that is not deployed yet.
+type Pending struct {
+	Release
+	// Owner names whom it lives and dies with. Lifecycle.Gone understands it.
+	Owner string `json:"owner"`
 }
 
 // Record is what should exist of an app. It never holds a secret.
 type Record struct {
 	Version int `json:"version"`
 	App
-	Live Release `json:"live"`
+	// Live is the release that serves; without an ID, none does yet.
+	Live Release `json:"live,omitzero"`
+	// Previous is the one before, kept for a rollback.
+	Previous *Release `json:"previous,omitempty"`
+	// Pipeline is the newest that was deployed: none before it may be any more.
+	Pipeline int64 `json:"pipeline,omitempty"`
+	// Pending are the releases to come, whose companions are there already.
+	Pending []Pending `json:"pending,omitempty"`
 	// Stopping is an app on its way out: the front does not serve it.
 	Stopping bool `json:"stopping,omitempty"`
+}
+
+// Serves tells whether there is a release that should serve.
+func (r Record) Serves() bool { return r.Live.ID != "" && !r.Stopping }
+
+// releases are all that the record names: nothing else may exist of the app.
+func (r Record) releases() []Release {
+	var all []Release
+	if r.Live.ID != "" {
+		all = append(all, r.Live)
+	}
+	if r.Previous != nil {
+		all = append(all, *r.Previous)
+	}
+	for _, p := range r.Pending {
+		all = append(all, p.Release)
+	}
+	return all
+}
+
+// keepsImage tells whether a release's image, files and environment are needed.
+func (r Record) keeps(release string) bool {
+	return slices.ContainsFunc(r.releases(), func(one Release) bool { return one.ID == release })
+}
+
+// runs tells whether the record wants the companion that was started for the
+// release since.
+func (r Record) runs(companion, since string) bool {
+	wanted := func(c Companion) bool { return c.Name == companion && c.Since == since }
+	if slices.ContainsFunc(r.Live.Companions, wanted) {
+		return true
+	}
+	return slices.ContainsFunc(r.Pending, func(p Pending) bool { return slices.ContainsFunc(p.Companions, wanted) })
+}
+
+// without is the record without the job's pending release.
+func (r Record) without(job int64) Record {
+	r.Pending = slices.DeleteFunc(slices.Clone(r.Pending), func(p Pending) bool { return p.Job == job })
+	return r
 }
 
 // Site is what the front needs to know of an app to publish it.
@@ -47,9 +132,6 @@ type Site struct {
 	Name    string // names the virtual host's file
 	Host    string
 	Release string // sent as X-Review-Release, so that a change of front can be seen from outside
-	Backend string
-}
-
-func (r Record) site() Site {
-	return Site{Name: r.Name, Host: r.Host, Release: r.Live.ID, Backend: r.Live.Backend}
+	Backend string // where its container answers, or else
+	Root    string // the directory of its files
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -24,17 +23,15 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 	defer archive.Close()
 	stream := newBuildContext(archive, containerfile)
 
-	tag := fmt.Sprintf("localhost/review/%s:%s", d.app.Name, d.next.ID)
-	log, done := d.req.Log.Section("review_build", fmt.Sprintf("Building %s from %s", tag, path.Join(dir, containerfile)))
+	tag := d.tag()
+	log, done := d.log.Section("review_build", fmt.Sprintf("Building %s from %s", tag, path.Join(dir, containerfile)))
 	id, err := d.Containers.Build(ctx, BuildSpec{
 		Tag:           tag,
 		Context:       stream,
 		Containerfile: containerfile,
 		Isolation:     d.Isolation,
 		Target:        d.req.Settings.BuildTarget,
-		// Each label is a step in the build's output: only those that find it again,
-		// and the project, because no other may run it.
-		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)},
+		Labels:        d.imageLabels(),
 	}, log)
 	done()
 	if broken := stream.end(); broken != nil {
@@ -43,8 +40,7 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	d.next.Image = id
-	d.req.Log.Step("image", "%s, built in %s", tag, Since(started))
+	d.log.Step("image", "%s, built in %s", tag, Since(started))
 	return d.Containers.Image(ctx, id)
 }
 

@@ -19,25 +19,51 @@ type Containers interface {
 	Image(ctx context.Context, ref string) (Image, error)
 	// EnsureNetwork makes the network unless it is there.
 	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
+	// CreateVolume makes a volume of at most size (0: no limit) unless it is
+	// there, and tells whether it has. The error is ErrNoQuota if the store
+	// cannot limit it.
+	CreateVolume(ctx context.Context, name string, labels map[string]string, size Bytes) (made bool, err error)
 	// Start creates and starts a container and returns its ID. On an error
 	// nothing is left of it. A command that the image lacks is a Failure of the
-	// kind Build.
+	// kind Build, and a port of the host that is taken is ErrPortTaken.
 	Start(ctx context.Context, spec Container) (id string, err error)
-	// State tells how the container does.
+	// Resume starts a container again that has ended.
+	Resume(ctx context.Context, id string) error
+	// Run starts a container, passes on what it writes until it ends, and returns
+	// its exit code. What has ended stays until it is removed.
+	Run(ctx context.Context, spec Container, log io.Writer) (exit int, err error)
+	// State tells how the container does; here and below, by its ID or name.
 	State(ctx context.Context, id string) (State, error)
 	// CheckHealth runs the image's own health check once.
 	CheckHealth(ctx context.Context, id string) (healthy bool, output string, err error)
+	// Listens tells whether a process in the container listens on one of the TCP ports.
+	Listens(ctx context.Context, id string, ports []uint16) (bool, error)
 	// Logs returns the last lines that the container wrote, oldest first.
 	Logs(ctx context.Context, id string, lines int) ([]string, error)
-	// Values returns the distinct values of the label key among the containers
-	// and images that carry all of the labels.
-	Values(ctx context.Context, labels map[string]string, key string) ([]string, error)
+	// Objects returns what carries all of the labels. An empty value means not to
+	// carry it, and AnyValue to carry any but an empty one.
+	Objects(ctx context.Context, labels map[string]string) ([]Object, error)
+	// Untag takes a name off an image, which stays as long as something is built on it.
+	Untag(ctx context.Context, name string) error
 	// Remove removes the containers, networks, volumes and images that carry
-	// all of the labels; an empty value means not to carry it. Running
-	// containers get their stop signal and grace to end. What is already gone
-	// is not an error.
+	// all of the labels, as Objects understands them. Running containers get
+	// their stop signal and grace to end. What is already gone is not an error.
 	Remove(ctx context.Context, labels map[string]string, grace time.Duration) error
 }
+
+// Object is something in the container engine.
+type Object struct {
+	Kind    string // container, image, network or volume
+	Name    string
+	Running bool // of a container
+	Labels  map[string]string
+}
+
+// AnyValue stands for any value of a label but an empty one.
+const AnyValue = "*"
+
+// ErrPortTaken is what an engine says when a container's HostPort is another's.
+var ErrPortTaken = errors.New("the port is in use")
 
 // BuildSpec is an image to build.
 type BuildSpec struct {
@@ -57,6 +83,7 @@ type Image struct {
 	HealthCheck bool     // the image has a HEALTHCHECK
 	User        string   // "": root
 	Entrypoint  []string
+	Volumes     []string // VOLUME, in order
 	Labels      map[string]string
 }
 
@@ -92,7 +119,8 @@ type Container struct {
 	Chown      []string          // volumes whose files are first given to the container's root
 	Env        map[string]string
 	Labels     map[string]string
-	Port       uint16 // published on a free port of 127.0.0.1; 0: none
+	Port       uint16 // published on 127.0.0.1; 0: none
+	HostPort   uint16 // where it is published; 0: on a free port
 	Restart    bool   // start again whenever it ends, and after a reboot
 	Isolation  Isolation
 	// SameIDs is a container whose range of user IDs this one gets, for files

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,14 @@ const (
 
 // waitHealthy returns once the new container answers as it should: its image's
 // HEALTHCHECK if there is one, else an HTTP status from 200 to 399.
-func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
-	started := time.Now()
-	timeout := d.Limits.HealthTimeout
-	if d.req.Settings.HealthTimeout != 0 {
-		timeout = d.req.Settings.HealthTimeout
+func (d *deploy) waitHealthy(ctx context.Context) error {
+	if d.next.Static {
+		return nil
 	}
+	started := time.Now()
+	timeout := cmp.Or(d.next.HealthTimeout, d.Limits.HealthTimeout)
 	probe := d.probeHTTP
-	if image.HealthCheck {
+	if d.image.HealthCheck {
 		probe = d.probeHealthCheck
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
@@ -35,7 +36,7 @@ func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
 	for {
 		healthy, got := probe(limited)
 		if healthy {
-			d.req.Log.Step("health", "%s after %s", got, Since(started))
+			d.log.Step("health", "%s after %s", got, Since(started))
 			return nil
 		}
 		if limited.Err() == nil {
@@ -48,7 +49,7 @@ func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limited.Done():
-			return d.unhealthy(ctx, image, timeout, answer)
+			return d.unhealthy(ctx, timeout, answer)
 		case <-time.After(probeEvery):
 		}
 	}
@@ -56,7 +57,7 @@ func (d *deploy) waitHealthy(ctx context.Context, image Image) error {
 
 // probeHTTP asks the app for its health path as the front would.
 func (d *deploy) probeHTTP(ctx context.Context) (bool, string) {
-	path := d.req.Settings.HealthPath
+	path := cmp.Or(d.next.HealthPath, "/")
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.next.Backend+path, nil)
@@ -108,8 +109,8 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 		return nil
 	}
 	lines, hint := d.lastLines(ctx)
-	if state.OutOfMemory || (state.ExitCode == killed && d.Isolation.Memory != 0) {
-		hint = fmt.Sprintf("it was killed, most likely for memory: this host gives a container %s; its administrator can raise isolation.memory", d.Isolation.Memory)
+	if memory := d.isolation().Memory; state.OutOfMemory || (state.ExitCode == killed && memory != 0) {
+		hint = fmt.Sprintf("it was killed, most likely for memory: it may use %s, see REVIEW_MEMORY; the host's administrator can raise isolation.memory", memory)
 	}
 	return &Failure{
 		Kind:  Build,
@@ -122,11 +123,11 @@ func (d *deploy) stillRunning(ctx context.Context) error {
 // killed is the exit code of what SIGKILL has ended.
 const killed = 128 + 9
 
-func (d *deploy) unhealthy(ctx context.Context, image Image, timeout time.Duration, answer string) error {
+func (d *deploy) unhealthy(ctx context.Context, timeout time.Duration, answer string) error {
 	lines, _ := d.lastLines(ctx)
 	hint := "the app must listen on all addresses (0.0.0.0) at $PORT; see REVIEW_PORT and REVIEW_HEALTH_TIMEOUT"
 	switch {
-	case image.HealthCheck:
+	case d.image.HealthCheck:
 		hint = "the image's HEALTHCHECK must end with 0 within REVIEW_HEALTH_TIMEOUT"
 	case strings.Contains(answer, " answered "):
 		hint = "name a path that answers without a login, with a status from 200 to 399, in REVIEW_HEALTH_PATH"

@@ -47,7 +47,7 @@ func (i Isolation) Problems() []error {
 			problems = append(problems, fmt.Errorf("isolation.capabilities: %q is no capability such as NET_RAW", name))
 		}
 	}
-	if i.Memory != 0 && i.Memory < 16<<20 {
+	if i.Memory != 0 && i.Memory < minMemory {
 		problems = append(problems, fmt.Errorf("isolation.memory: %s is too little to start anything; 0 is no limit", i.Memory))
 	}
 	if i.CPUs < 0 || i.CPUs > 4096 {
@@ -58,6 +58,9 @@ func (i Isolation) Problems() []error {
 	}
 	return problems
 }
+
+// minMemory is what it takes to start anything.
+const minMemory = 16 << 20
 
 // isCapability tells whether name looks like one, without "CAP_": the container
 // engine knows which ones there are.

@@ -15,6 +15,9 @@ type Log struct {
 // NewLog writes to w, the job log as gitlab-runner takes it.
 func NewLog(w io.Writer) *Log { return &Log{w: w} }
 
+// silent is a log that nobody reads.
+func silent() *Log { return NewLog(io.Discard) }
+
 // Line writes a sentence.
 func (l *Log) Line(format string, args ...any) {
 	fmt.Fprintf(l.w, "%s\n", Printable(fmt.Sprintf(format, args...), 500))

@@ -11,12 +11,14 @@ const (
 	LabelSHA         = "review-executor.sha"
 	LabelJob         = "review-executor.job"
 	LabelRole        = "review-executor.role"
-	LabelRelease     = "review-executor.release"
+	LabelRelease     = "review-executor.release" // of a companion: the one that it was started for
+	LabelCompanion   = "review-executor.companion"
 )
 
 // Values of LabelRole.
 const (
 	RoleApp       = "app"
+	RoleRelease   = "release" // the container of a release command
 	RoleCompanion = "companion"
 	RoleJob       = "job"
 	RoleHelper    = "helper"

@@ -3,35 +3,11 @@ package review
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Limits bounds what a deploy may take of the host.
-type Limits struct {
-	// How long an app may take to become healthy, unless the project says otherwise with REVIEW_HEALTH_TIMEOUT.
-	HealthTimeout time.Duration `toml:"health_timeout"`
-	// How long the release before may take to finish its requests after a redeploy.
-	Drain time.Duration `toml:"drain"`
-	// How long a container may take to end after its stop signal.
-	StopGrace time.Duration `toml:"stop_grace"`
-}
-
-// Problems lists everything that is wrong, by key.
-func (l Limits) Problems() []error {
-	var problems []error
-	for key, value := range map[string]time.Duration{"health_timeout": l.HealthTimeout, "drain": l.Drain, "stop_grace": l.StopGrace} {
-		if value <= 0 || value > time.Hour {
-			problems = append(problems, fmt.Errorf("limits.%s: must be more than nothing and at most 1h, not %s", key, value))
-		}
-	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return problems
-}
-
-// Lifecycle deploys and stops review apps.
+// Lifecycle deploys and stops review apps, and keeps them as their records say.
 type Lifecycle struct {
 	Records    *Records
 	Containers Containers
@@ -39,30 +15,10 @@ type Lifecycle struct {
 	Domain     string
 	Limits     Limits
 	Isolation  Isolation
-}
-
-// Request asks for one release of one app. Identity (project, environment,
-// ref, sha, job) must come from a trusted source.
-type Request struct {
-	ProjectID   int64
-	Project     string
-	Environment string
-	Hostname    Hostname // the project's pattern
-	Ref         string
-	SHA         string
-	Job         int64
-	Settings    Settings
-	Checkout    Checkout
-	Log         *Log
-}
-
-// Checkout is the project's directory as the job's script left it. Paths are
-// relative to it.
-type Checkout interface {
-	// Has tells whether there is a file or a symbolic link of that name.
-	Has(ctx context.Context, file string) (bool, error)
-	// Tar streams the directory; its entries are below one top directory.
-	Tar(ctx context.Context, dir string) (io.ReadCloser, error)
+	// Gone tells whether the owner of a pending release is no more. nil: it never is.
+	Gone func(owner string) bool
+	// Done, if set, is told every step that was done for an app.
+	Done func(app, step string)
 }
 
 // App names the app that a request means. No record is looked at.
@@ -88,7 +44,8 @@ func (l *Lifecycle) App(req Request) (App, error) {
 
 // Deploy builds the branch, starts it, waits until it is healthy, publishes it
 // and only then retires the release before. When a step fails, what the deploy
-// made is gone again and the release before goes on serving.
+// made is gone again and the release before goes on serving. When it is killed,
+// the next deploy or Sync does the same.
 func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 	app, err := l.App(req)
 	if err != nil {
@@ -99,69 +56,95 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		return app, err
 	}
 	defer unlock()
-
-	live, err := l.claim(app)
+	d, err := l.newDeploy(app, req)
 	if err != nil {
 		return app, err
 	}
-	d := &deploy{Lifecycle: l, app: app, req: req, live: live, next: newRelease(req)}
-	if live != nil && live.ID == d.next.ID {
-		return app, fmt.Errorf("job %d has already deployed %s", req.Job, live.ID)
-	}
-	if err := d.run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = &Failure{What: fmt.Sprintf("the deploy of review app %q was cancelled", app.Name)}
-		}
-		return app, remaining(err, d.undo(ctx))
-	}
-	return app, nil
+	return app, d.run(ctx, fmt.Sprintf("Deploying review app %s", app.Name), []step{
+		{"recover", d.recover},
+		{"check room", d.checkRoom},
+		{"keep environment", d.saveSecrets},
+		{"make image", d.makeImage},
+		{"start companions", d.startCompanions},
+		{"run release command", d.runReleaseCommand},
+		{"start", d.start},
+		{"wait until healthy", d.waitHealthy},
+		{"publish", d.publish},
+		{"retire", d.retire},
+	})
 }
 
-// deploy is one run of Deploy: the release that serves and the one to come.
+// deploy is one run of Deploy or Rollback: what there was, and the release to come.
 type deploy struct {
 	*Lifecycle
 	app      App
-	req      Request
-	live     *Release // nil: the app is new
+	req      Request // zero when no job asks for the release
+	log      *Log
+	record   Record // as it was found
 	next     Release
-	id       string // of the new container
-	switched bool   // the front was told to send requests to the new release
+	secrets  Secrets // of next
+	image    Image   // of next
+	id       string  // of the new container
+	switched bool    // the front was told to send requests to the new release
 	// stuck is why the record or the front could not be brought back after a
 	// failure. Then the front may send requests to either release, and both stay.
 	stuck error
 }
 
-func newRelease(req Request) Release {
-	return Release{
-		ID:       fmt.Sprintf("%s-%d", shortSHA(req.SHA), req.Job),
-		Ref:      req.Ref,
-		SHA:      req.SHA,
-		Job:      req.Job,
-		Deployed: time.Now().UTC().Truncate(time.Second),
-	}
+// step is one step of a deploy, a stop or a rollback. Each is safe to repeat.
+type step struct {
+	name string
+	do   func(context.Context) error
 }
 
-func (d *deploy) run(ctx context.Context) error {
-	d.req.Log.Line("Deploying review app %s", d.app.Name)
-	if err := d.recover(ctx); err != nil {
-		return err
-	}
-	image, err := d.build(ctx)
+// newDeploy claims the app's host name and looks at what is there. Nothing is
+// changed yet.
+func (l *Lifecycle) newDeploy(app App, req Request) (*deploy, error) {
+	record, err := l.claim(app, req.Pipeline)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := d.start(ctx, image); err != nil {
-		return err
+	d := &deploy{Lifecycle: l, app: app, req: req, log: req.Log, record: record, next: newRelease(req)}
+	if err := d.checkLimits(); err != nil {
+		return nil, err
 	}
-	if err := d.waitHealthy(ctx, image); err != nil {
-		return err
+	if record.Live.ID == d.next.ID || (record.Previous != nil && record.Previous.ID == d.next.ID) {
+		return nil, fmt.Errorf("job %d has already deployed %s", req.Job, d.next.ID)
 	}
-	if err := d.publish(ctx); err != nil {
-		return err
+	pending := slices.IndexFunc(record.Pending, func(p Pending) bool { return p.ID == d.next.ID })
+	if pending >= 0 {
+		d.next.Companions = record.Pending[pending].Companions
+	} else if req.Prepared {
+		return nil, &Failure{
+			Kind:  Build,
+			What:  fmt.Sprintf("review app %q was stopped while this job was running", app.Name),
+			State: "nothing was changed",
+			Hint:  "run the job again if it shall be there",
+		}
 	}
-	d.retire(ctx)
-	d.req.Log.Line("Ready: %s", d.Front.URL(d.app.Host))
+	return d, nil
+}
+
+// run goes through the steps. When one fails, what was made is undone.
+func (d *deploy) run(ctx context.Context, title string, steps []step) error {
+	d.log.Line("%s", title)
+	for _, step := range steps {
+		if err := step.do(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = &Failure{What: fmt.Sprintf("the deploy of review app %q was cancelled", d.app.Name)}
+			}
+			return remaining(err, d.undo(ctx))
+		}
+		d.done(d.app.Name, step.name)
+	}
+	d.log.Line("Ready: %s", d.Front.URL(d.app.Host))
 	return nil
+}
+
+func (l *Lifecycle) done(app, step string) {
+	if l.Done != nil {
+		l.Done(app, step)
+	}
 }
 
 func (l *Lifecycle) lock(ctx context.Context, app App, log *Log) (func(), error) {
@@ -170,23 +153,32 @@ func (l *Lifecycle) lock(ctx context.Context, app App, log *Log) (func(), error)
 	})
 }
 
-// claim makes sure that the app's host name is its own, and returns the
-// release that serves there.
-func (l *Lifecycle) claim(app App) (*Release, error) {
+// claim makes sure that the app's host name is its own and that nothing newer
+// was deployed, and returns its record: an empty one if the app is new.
+func (l *Lifecycle) claim(app App, pipeline int64) (Record, error) {
 	record, err := l.Records.Load(app.Name)
 	if err != nil {
-		return nil, unreadable(app.Name, err)
+		return Record{}, unreadable(app.Name, err)
 	}
 	if record == nil {
-		return nil, nil
+		return Record{App: app}, nil
 	}
 	if !record.owns(app) {
-		return nil, ownedBy(*record)
+		return Record{}, ownedBy(*record)
 	}
 	if record.Stopping {
-		return nil, nil // what is left of it goes with the rest
+		return Record{App: app}, nil // what is left of it goes with the rest
 	}
-	return &record.Live, nil
+	if pipeline != 0 && pipeline < record.Pipeline {
+		return Record{}, outdated(*record, pipeline)
+	}
+	return l.withoutGone(*record), nil
+}
+
+// withoutGone is the record without the pending releases of jobs that are over.
+func (l *Lifecycle) withoutGone(record Record) Record {
+	record.Pending = slices.DeleteFunc(slices.Clone(record.Pending), func(p Pending) bool { return l.Gone != nil && l.Gone(p.Owner) })
+	return record
 }
 
 func unreadable(app string, err error) error {
@@ -199,47 +191,58 @@ func unreadable(app string, err error) error {
 }
 
 func ownedBy(owner Record) error {
+	what := fmt.Sprintf("%s already serves %s, environment %q, branch %q (job %d)",
+		owner.Host, owner.Project, owner.Environment, Printable(owner.Live.Ref, 80), owner.Live.Job)
+	if owner.Live.ID == "" {
+		what = fmt.Sprintf("%s is already being deployed for %s, environment %q", owner.Host, owner.Project, owner.Environment)
+	}
 	return &Failure{
-		Kind: Build,
-		What: fmt.Sprintf("%s already serves %s, environment %q, branch %q (job %d)",
-			owner.Host, owner.Project, owner.Environment, Printable(owner.Live.Ref, 80), owner.Live.Job),
+		Kind:  Build,
+		What:  what,
 		State: "nothing was changed",
 		Hint:  "stop that environment, or rename this one",
 	}
 }
 
-// recover removes what killed deploys of this app have left: everything but the
-// release that serves. First it makes sure which one that is: the front may
-// still send requests to one that the record no longer knows.
+func outdated(record Record, pipeline int64) error {
+	return &Failure{
+		Kind:  Build,
+		What:  fmt.Sprintf("pipeline %d is older than pipeline %d, which has already deployed review app %q", pipeline, record.Pipeline, record.Name),
+		State: fmt.Sprintf("nothing was changed; the version of %s is still serving", shortSHA(record.Live.SHA)),
+		Hint:  fmt.Sprintf("run a new pipeline for this commit if it shall be served; the administrator can go back with \"review-executor rollback %s\"", record.Name),
+	}
+}
+
+// recover removes what killed deploys of this app have left: everything that the
+// record does not name. First it makes sure that the front does as the record
+// says: it may still send requests to a release that the record no longer knows.
 func (d *deploy) recover(ctx context.Context) error {
-	if d.live == nil {
-		return d.Containers.Remove(ctx, map[string]string{LabelApp: d.app.Name}, 0)
+	if !d.record.Serves() && len(d.record.Pending) == 0 {
+		return d.clear(ctx, d.app.Name, 0)
 	}
 	refused, err := d.ApplyFront(ctx)
 	if err != nil || refused[d.app.Name] != nil {
 		return err // what serves is not known, so nothing is removed
 	}
-	return d.sweep(ctx, d.live.ID, 0)
+	return d.sweep(ctx, d.record, true)
 }
 
 // undo removes what the deploy made, and says what state remains. It works
 // even when the job was cancelled.
 func (d *deploy) undo(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if d.stuck != nil {
 		return fmt.Sprintf("what was published before could not be restored (%v); what runs is left running, deploy again", d.stuck)
 	}
-	made := map[string]string{LabelApp: d.app.Name}
-	if d.live != nil {
-		made[LabelRelease] = d.next.ID
-	}
 	cleared := "what this deploy made was removed; "
-	if err := d.Containers.Remove(ctx, made, 0); err != nil {
+	if err := d.leave(ctx, d.record.without(d.next.Job), d.switched); err != nil {
 		cleared = fmt.Sprintf("what this deploy made could not be removed (%v) and the next deploy will try again; ", err)
 	}
-	if d.live == nil {
+	if d.record.Live.ID == "" {
 		return cleared + "the app was not deployed before"
 	}
-	return cleared + fmt.Sprintf("the version of %s is still serving", shortSHA(d.live.SHA))
+	return cleared + fmt.Sprintf("the version of %s is still serving", shortSHA(d.record.Live.SHA))
 }
+
+const undoTimeout = time.Minute

@@ -106,10 +106,17 @@ func (w *world) holds(want ...string) {
 	}
 }
 
-// release is what there is of a job's release of login.
-func release(number int64) []string {
-	id := strings.Repeat(fmt.Sprint(number%10), 7) + "-" + fmt.Sprint(number)
-	return []string{"container review-app-login-" + id, "image localhost/review/login:" + id, "network review-app-login"}
+// release is what there is of a job's release of login, with the image of the one before.
+func release(number int64, before ...int64) []string {
+	objects := []string{"container review-app-login-" + releaseID(number), "network review-app-login"}
+	for _, n := range append(before, number) {
+		objects = append(objects, "image localhost/review/login:"+releaseID(n))
+	}
+	return objects
+}
+
+func releaseID(number int64) string {
+	return strings.Repeat(fmt.Sprint(number%10), 7) + "-" + fmt.Sprint(number)
 }
 
 // record is the release that login's record names, or "".
@@ -273,7 +280,7 @@ func TestDeploy_ManyAtOnce(t *testing.T) {
 	for _, app := range []string{"a", "b"} {
 		w.serves(app, app)
 	}
-	if n := len(w.engine.Inventory()); n != 6 {
-		t.Errorf("%v, want a container, an image and a network of each", w.engine.Inventory())
+	if n := len(w.engine.Inventory()); n != 8 {
+		t.Errorf("%v, want a container, two images and a network of each", w.engine.Inventory())
 	}
 }

@@ -14,16 +14,27 @@ import (
 // as it was.
 func (d *deploy) publish(ctx context.Context) error {
 	started := time.Now()
-	record := Record{App: d.app, Live: d.next}
-	if err := d.Records.Save(record); err != nil {
+	if err := d.Records.Save(d.published()); err != nil {
 		return err
 	}
-	if err := d.serve(ctx, record); err != nil {
+	d.done(d.app.Name, "record")
+	if err := d.serve(ctx, d.published()); err != nil {
 		d.unpublish(ctx)
 		return err
 	}
-	d.req.Log.Step("front", "%s, serving after %s", d.app.Host, Since(started))
+	d.log.Step("front", "%s, serving after %s", d.app.Host, Since(started))
 	return nil
+}
+
+// published is the record once the new release serves.
+func (d *deploy) published() Record {
+	record := d.record.without(d.next.Job)
+	record.App, record.Live = d.app, d.next
+	record.Pipeline = max(record.Pipeline, d.next.Pipeline)
+	if d.record.Live.ID != "" {
+		record.Previous = &d.record.Live
+	}
+	return record
 }
 
 func (d *deploy) serve(ctx context.Context, record Record) error {
@@ -39,26 +50,38 @@ func (d *deploy) serve(ctx context.Context, record Record) error {
 		}
 	}
 	d.switched = true
-	return d.Front.Serves(ctx, record.site())
+	d.done(d.app.Name, "front")
+	return d.Front.Serves(ctx, d.site(record))
 }
 
 // unpublish brings the record back and the front with it. The failure that led
 // here is what the job log tells, so a second one adds nothing.
 func (d *deploy) unpublish(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if d.live == nil {
-		d.stuck = d.Records.Delete(d.app.Name)
-	} else {
-		d.stuck = d.Records.Save(Record{App: d.app, Live: *d.live})
-	}
-	if d.stuck != nil {
+	if d.stuck = d.restoreRecord(d.record); d.stuck != nil {
 		return
 	}
 	refused, err := d.ApplyFront(ctx)
 	if d.switched {
 		d.stuck = cmp.Or(err, refused[d.app.Name])
 	}
+}
+
+// restoreRecord saves the record, or removes it if it says nothing.
+func (l *Lifecycle) restoreRecord(record Record) error {
+	if record.Live.ID == "" && len(record.Pending) == 0 {
+		return l.Records.Delete(record.Name)
+	}
+	return l.Records.Save(record)
+}
+
+func (l *Lifecycle) site(r Record) Site {
+	site := Site{Name: r.Name, Host: r.Host, Release: r.Live.ID, Backend: r.Live.Backend}
+	if r.Live.Static {
+		site.Root = l.Records.SiteDir(r.Name, r.Live.ID)
+	}
+	return site
 }
 
 // ApplyFront makes the front serve what the records say. An app whose record
@@ -75,10 +98,9 @@ func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, e
 	}
 	sites := make([]Site, 0, len(records))
 	for _, record := range records {
-		if record.Stopping {
-			continue
+		if record.Serves() {
+			sites = append(sites, l.site(record))
 		}
-		sites = append(sites, record.site())
 	}
 	refused, err = l.Front.Apply(ctx, sites, slices.Collect(maps.Keys(damaged)))
 	if err != nil {
@@ -88,36 +110,16 @@ func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, e
 	return refused, nil
 }
 
-// retire removes the release before, after its last request.
-func (d *deploy) retire(ctx context.Context) {
-	if d.live == nil {
-		return
-	}
+// retire removes the release before, after its last request. It stays in the
+// record, with its image, for a rollback; the one before that goes.
+func (d *deploy) retire(ctx context.Context) error {
 	started := time.Now()
-	draining, cancel := context.WithTimeout(ctx, d.Limits.Drain)
-	defer cancel()
-	d.Front.Drain(draining, d.live.Backend)
-	if err := d.sweep(ctx, d.next.ID, d.Limits.StopGrace); err != nil {
-		d.req.Log.Line("WARNING: the release before could not be removed: %v", err)
-		return
+	if err := d.sweep(ctx, d.published(), true); err != nil {
+		d.log.Line("WARNING: the release before could not be removed: %v", err)
+		return nil
 	}
-	d.req.Log.Step("retired", "version %s, after its last request, in %s", shortSHA(d.live.SHA), Since(started))
-}
-
-// sweep removes every release of the app but the one to keep.
-func (d *deploy) sweep(ctx context.Context, keep string, grace time.Duration) error {
-	releases, err := d.Containers.Values(ctx, map[string]string{LabelApp: d.app.Name}, LabelRelease)
-	if err != nil {
-		return err
-	}
-	for _, release := range releases {
-		if release == keep {
-			continue
-		}
-		labels := map[string]string{LabelApp: d.app.Name, LabelRelease: release}
-		if err := d.Containers.Remove(ctx, labels, grace); err != nil {
-			return err
-		}
+	if before := d.record.Live; before.ID != "" {
+		d.log.Step("retired", "version %s, after its last request, in %s", shortSHA(before.SHA), Since(started))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // recordVersion is the version of the records that this program writes.
-const recordVersion = 1
+const recordVersion = 2
 
 // Records keeps one file per app under a state directory. Writers hold the
 // app's lock; a file is replaced atomically, so readers need none.
@@ -44,9 +44,10 @@ func (r *Records) Load(app string) (*Record, error) {
 	if err := json.Unmarshal(data, &record); err != nil {
 		return nil, fmt.Errorf("record %s is damaged: %w", path, err)
 	}
-	if record.Version != recordVersion {
-		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", path, record.Version, recordVersion)
+	if record.Version < 1 || record.Version > recordVersion {
+		return nil, fmt.Errorf("record %s has version %d; this program knows versions 1 to %d", path, record.Version, recordVersion)
 	}
+	record.Version = recordVersion // version 1 had less of a release, and so every field that it had
 	if record.Name != app {
 		return nil, fmt.Errorf("record %s names another app, %s", path, Printable(record.Name, 80))
 	}
@@ -116,6 +117,15 @@ func (r *Records) Lock(ctx context.Context, app string, waiting func()) (unlock 
 	return r.lock(ctx, app, waiting)
 }
 
+// TryLock is Lock without waiting: it returns nil if somebody works on the app.
+func (r *Records) TryLock(app string) (unlock func(), err error) {
+	if err := CheckLabel(app); err != nil {
+		return nil, err
+	}
+	unlock, err = r.lock(context.Background(), app, nil)
+	return unlock, err
+}
+
 // LockFront waits for the one lock that every change of the front takes.
 func (r *Records) LockFront(ctx context.Context) (unlock func(), err error) {
 	return r.lock(ctx, "_front", func() {}) // no app has an underscore
@@ -126,7 +136,8 @@ func (r *Records) LockCaches(ctx context.Context) (unlock func(), err error) {
 	return r.lock(ctx, "_caches", func() {})
 }
 
-// lock takes locks/NAME.lock and removes the file when it lets go. Because the
+// lock takes locks/NAME.lock and removes the file when it lets go. If waiting is
+// nil and another holds it, it returns nil at once. Because the
 // file may go while another waits for it, the winner checks that what it
 // locked is still the file of that name.
 func (r *Records) lock(ctx context.Context, name string, waiting func()) (func(), error) {
@@ -138,6 +149,9 @@ func (r *Records) lock(ctx context.Context, name string, waiting func()) (func()
 	for {
 		l := flock.New(path, flock.SetPermissions(0o640))
 		locked, err := l.TryLock()
+		if err == nil && !locked && waiting == nil {
+			return nil, l.Close()
+		}
 		if err == nil && !locked {
 			waiting()
 			waiting = func() {}

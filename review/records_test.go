@@ -24,7 +24,7 @@ func newRecords(t testing.TB) (records *review.Records, dir string) {
 // aRecord is the record of an app with that name.
 func aRecord(name string) review.Record {
 	return review.Record{
-		Version: 1,
+		Version: 2,
 		App:     review.App{Name: name, Host: name + ".review.example.org", ProjectID: 42, Project: "group/shop", Environment: "review/" + name},
 		Live: review.Release{
 			ID: "3f2c1a9-4711", Ref: "feature/" + name, SHA: "3f2c1a9", Job: 4711, Image: "sha256:1",
@@ -100,7 +100,7 @@ func TestRecords_DamagedOnesDoNotHideOthers(t *testing.T) {
 	want := map[string]string{
 		"empty":  "is damaged",
 		"cut":    "is damaged",
-		"newer":  "has version 2; this program knows version 1",
+		"newer":  "has version 3; this program knows versions 1 to 2",
 		"older":  "has version 0",
 		"copied": "names another app, good",
 		"folder": "read record",
@@ -108,7 +108,7 @@ func TestRecords_DamagedOnesDoNotHideOthers(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty":  "",
 		"cut":    `{"version": 1, "name": "cu`,
-		"newer":  `{"version": 2, "name": "newer"}`,
+		"newer":  `{"version": 3, "name": "newer"}`,
 		"older":  `{"name": "older"}`,
 		"copied": `{"version": 1, "name": "good"}`,
 	} {

@@ -58,8 +58,12 @@ func (w *world) isBack() {
 func (w *world) recovers() {
 	w.t.Helper()
 	w.fault = nil
+	record, err := w.Records.Load("login")
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.deployed(9, "nine")
-	w.holds(release(9)...)
+	w.holds(release(9, record.Live.Job)...)
 }
 
 func TestDeploy_HealthCheckOfTheImageIsEnough(t *testing.T) {
@@ -138,7 +142,7 @@ func TestDeploy_OldReleaseIsRetiredOnlyAfterTheNewOneServes(t *testing.T) {
 	if !slices.Equal(seen, []string{"one", "two"}) {
 		t.Errorf("it served %v, want one and then two", seen)
 	}
-	w.holds(release(2)...)
+	w.holds(release(2, 1)...)
 }
 
 // TestDeploy_LeftoversOfAKilledOneAreNotInTheWay of the same job that is

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // settingPrefix begins every CI variable that is meant for us.
@@ -30,6 +32,22 @@ type Settings struct {
 	Context string
 	// REVIEW_BUILD_TARGET; stage of the Containerfile to build. Without it, the last.
 	BuildTarget string
+	// REVIEW_BUILD_ARG_<NAME>; value of ARG NAME in the Containerfile. It is not secret: the image tells it.
+	BuildArgs map[string]string
+	// REVIEW_IMAGE; image to run in place of a build, pulled with the job's credentials.
+	Image string
+	// REVIEW_STATIC; directory of files that the front serves itself, without a container. The job's script may have made it.
+	Static string
+	// REVIEW_COMMAND; command in place of the image's CMD, written as there: a line for the shell, or a JSON list.
+	Command []string
+	// REVIEW_RELEASE_COMMAND; command that runs once in the new image before anybody sends requests to it, such as a migration, on the app's network and volumes. If it fails, so does the deploy. Written as REVIEW_COMMAND.
+	ReleaseCommand []string
+	// REVIEW_VOLUMES; directories of the container, split on commas and spaces, whose files are kept across redeploys and go with the app.
+	Volumes []string
+	// REVIEW_MEMORY; memory that the app may use: "512MiB". At most, and without it, isolation.memory.
+	Memory Bytes
+	// REVIEW_CPUS; processors that the app may use: "0.5". At most, and without it, isolation.cpus.
+	CPUs float64
 	// REVIEW_ENV_<NAME>; NAME in the app's environment.
 	Env map[string]string
 }
@@ -37,6 +55,8 @@ type Settings struct {
 var (
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	healthPath  = regexp.MustCompile(`^/([!-$&-~]|%[0-9A-Fa-f]{2})*$`) // printable ASCII without spaces, as a request line needs it
+	imageName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+	volumePath  = regexp.MustCompile(`^/[A-Za-z0-9._@+/-]+$`)
 	buildTarget = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
@@ -48,12 +68,12 @@ var reserved = []string{"PORT", "REVIEW_URL", "REVIEW_HOST", "REVIEW_SHA", "REVI
 // together. unknown lists REVIEW_ variables that mean nothing to us: most
 // often misspelt ones.
 func ParseSettings(variables map[string]string) (s Settings, unknown []string, err error) {
-	s = Settings{HealthPath: "/", Context: ".", Env: map[string]string{}}
+	s = Settings{HealthPath: "/", Context: ".", Env: map[string]string{}, BuildArgs: map[string]string{}}
 	var problems []error
 	for _, key := range sortedKeys(variables) {
 		name, ours := strings.CutPrefix(key, settingPrefix)
 		value := variables[key]
-		if !ours || (value == "" && !strings.HasPrefix(name, "ENV_")) {
+		if !ours || (value == "" && !strings.HasPrefix(name, "ENV_") && !strings.HasPrefix(name, "BUILD_ARG_")) {
 			continue
 		}
 		known, err := s.set(name, value)
@@ -64,6 +84,7 @@ func ParseSettings(variables map[string]string) (s Settings, unknown []string, e
 			unknown = append(unknown, Printable(key, 80))
 		}
 	}
+	problems = append(problems, s.contradictions()...)
 	return s, unknown, errors.Join(problems...)
 }
 
@@ -81,8 +102,24 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 		s.Context, err = checkRelative(value)
 	case name == "BUILD_TARGET":
 		s.BuildTarget, err = checkText(value, buildTarget, "must be the name of a build stage")
+	case name == "IMAGE":
+		s.Image, err = checkText(value, imageName, "must be the name of an image")
+	case name == "STATIC":
+		s.Static, err = checkRelative(value)
+	case name == "COMMAND":
+		s.Command, err = parseCommand(value)
+	case name == "RELEASE_COMMAND":
+		s.ReleaseCommand, err = parseCommand(value)
+	case name == "VOLUMES":
+		s.Volumes, err = parseVolumes(value)
+	case name == "MEMORY":
+		s.Memory, err = parseMemory(value)
+	case name == "CPUS":
+		s.CPUs, err = parseCPUs(value)
 	case strings.HasPrefix(name, "ENV_"):
 		err = s.setEnv(strings.TrimPrefix(name, "ENV_"), value)
+	case strings.HasPrefix(name, "BUILD_ARG_"):
+		err = s.setBuildArg(strings.TrimPrefix(name, "BUILD_ARG_"), value)
 	case slices.Contains(reserved, settingPrefix+name): // of an earlier job, through a dotenv report
 	default:
 		return false, nil
@@ -90,16 +127,57 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 	return true, err
 }
 
+// contradictions are settings that cannot be meant together.
+func (s *Settings) contradictions() []error {
+	var problems []error
+	sources := map[string]bool{"REVIEW_IMAGE": s.Image != "", "REVIEW_STATIC": s.Static != "", "REVIEW_CONTAINERFILE": s.Containerfile != ""}
+	var set []string
+	for _, name := range sortedKeys(sources) {
+		if sources[name] {
+			set = append(set, name)
+		}
+	}
+	if len(set) > 1 {
+		problems = append(problems, fmt.Errorf("%s cannot be set together: an app has one source", strings.Join(set, " and ")))
+	}
+	if s.Static != "" && (s.Command != nil || s.ReleaseCommand != nil || s.Volumes != nil) {
+		problems = append(problems, errors.New("REVIEW_STATIC has no container, so REVIEW_COMMAND, REVIEW_RELEASE_COMMAND and REVIEW_VOLUMES cannot be set with it"))
+	}
+	return problems
+}
+
 func (s *Settings) setEnv(name, value string) error {
+	if err := CheckVariable(name, value); err != nil {
+		return err
+	}
+	s.Env[name] = value
+	return nil
+}
+
+func (s *Settings) setBuildArg(name, value string) error {
+	if err := checkVariable(name, value); err != nil {
+		return err
+	}
+	s.BuildArgs[name] = value
+	return nil
+}
+
+// CheckVariable tells whether an app's environment can have the variable. The
+// error does not tell the value.
+func CheckVariable(name, value string) error {
+	if slices.Contains(reserved, name) {
+		return fmt.Errorf("cannot set %s: the app gets it from the host", name)
+	}
+	return checkVariable(name, value)
+}
+
+func checkVariable(name, value string) error {
 	switch {
 	case !envName.MatchString(name):
-		return errors.New("does not end in the name of an environment variable")
-	case slices.Contains(reserved, name):
-		return fmt.Errorf("cannot set %s: the app gets it from the host", name)
+		return errors.New("does not name an environment variable")
 	case strings.ContainsRune(value, 0):
 		return errors.New("holds a NUL byte")
 	}
-	s.Env[name] = value
 	return nil
 }
 
@@ -122,6 +200,58 @@ func parseTimeout(value string) (time.Duration, error) {
 		return 0, fmt.Errorf("must be a time up to 1h such as 90s or 2m, not %s", Printable(value, 80))
 	}
 	return d, nil
+}
+
+// parseCommand reads a command as CMD in a Containerfile does.
+func parseCommand(value string) ([]string, error) {
+	if strings.ContainsRune(value, 0) || len(value) > 16<<10 {
+		return nil, errors.New("must be a command of at most 16 KiB without NUL bytes")
+	}
+	if !strings.HasPrefix(strings.TrimSpace(value), "[") {
+		return []string{"/bin/sh", "-c", value}, nil
+	}
+	var list []string
+	err := json.Unmarshal([]byte(value), &list)
+	if err != nil || len(list) == 0 || list[0] == "" || slices.ContainsFunc(list, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
+		return nil, fmt.Errorf(`must be a line for the shell, or a list such as ["gunicorn", "shop.wsgi"], not %s`, Printable(value, 80))
+	}
+	return list, nil
+}
+
+// maxVolumes is more than any app needs.
+const maxVolumes = 16
+
+func parseVolumes(value string) ([]string, error) {
+	var volumes []string
+	for _, dir := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(dir, "/"), "/")
+		if !volumePath.MatchString(dir) || path.Clean(dir) != dir || len(dir) > 255 || slices.Contains([]string{"proc", "sys", "dev"}, first) {
+			return nil, fmt.Errorf("must list absolute paths such as /data, outside of /proc, /sys and /dev, not %s", Printable(dir, 80))
+		}
+		volumes = append(volumes, dir)
+	}
+	slices.Sort(volumes)
+	volumes = slices.Compact(volumes)
+	if len(volumes) == 0 || len(volumes) > maxVolumes {
+		return nil, fmt.Errorf("must list 1 to %d paths, not %d", maxVolumes, len(volumes))
+	}
+	return volumes, nil
+}
+
+func parseMemory(value string) (Bytes, error) {
+	var memory Bytes
+	if err := memory.UnmarshalText([]byte(value)); err != nil || memory < minMemory {
+		return 0, fmt.Errorf("must be an amount such as 512MiB, of at least %s, not %s", Bytes(minMemory), Printable(value, 80))
+	}
+	return memory, nil
+}
+
+func parseCPUs(value string) (float64, error) {
+	cpus, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(cpus >= 0.01 && cpus <= 4096) {
+		return 0, fmt.Errorf("must be a number of processors such as 0.5, not %s", Printable(value, 80))
+	}
+	return cpus, nil
 }
 
 // checkRelative takes a path within the project's directory.
@@ -152,7 +282,7 @@ func checkText(value string, pattern *regexp.Regexp, rule string) (string, error
 	return value, nil
 }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		keys = append(keys, key)

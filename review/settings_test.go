@@ -13,7 +13,7 @@ import (
 
 // defaults are the settings of a job that sets nothing.
 func defaults() review.Settings {
-	return review.Settings{HealthPath: "/", Context: ".", Env: map[string]string{}}
+	return review.Settings{HealthPath: "/", Context: ".", Env: map[string]string{}, BuildArgs: map[string]string{}}
 }
 
 func TestParseSettings_GoodValues(t *testing.T) {
@@ -72,9 +72,9 @@ func TestParseSettings_BadValues(t *testing.T) {
 		"REVIEW_ENV_REVIEW_SHA cannot set REVIEW_SHA":           {"x"},
 		"REVIEW_ENV_REVIEW_REF cannot set REVIEW_REF":           {"x"},
 		"REVIEW_ENV_NUL holds a NUL byte":                       {"\x00", "a\x00b"},
-		"REVIEW_ENV_ does not end in the name of":               {"x", ""},
-		"REVIEW_ENV_1X does not end in the name of":             {"x"},
-		"REVIEW_ENV_A-B does not end in the name of":            {"x"},
+		"REVIEW_ENV_ does not name an environment":              {"x", ""},
+		"REVIEW_ENV_1X does not name an environment":            {"x"},
+		"REVIEW_ENV_A-B does not name an environment":           {"x"},
 	} {
 		name, _, _ := strings.Cut(key, " ")
 		for _, value := range values {
@@ -130,16 +130,19 @@ func TestParseSettings_EmptyValueIsAsGoodAsNone(t *testing.T) {
 
 // TestLimits_EveryProblemIsNamed by its key in the configuration.
 func TestLimits_EveryProblemIsNamed(t *testing.T) {
-	good := review.Limits{HealthTimeout: time.Hour, Drain: time.Nanosecond, StopGrace: time.Second}
+	good := review.LimitDefaults()
+	good.HealthTimeout, good.Drain, good.Apps = time.Hour, time.Nanosecond, 0
 	if problems := good.Problems(); len(problems) > 0 {
 		t.Error(problems)
 	}
 	var got []string
-	for _, problem := range (review.Limits{HealthTimeout: time.Hour + 1, StopGrace: -1}).Problems() {
+	for _, problem := range (review.Limits{HealthTimeout: time.Hour + 1, StopGrace: -1, Apps: -1, AppsPerProject: -1}).Problems() {
 		key, _, _ := strings.Cut(problem.Error(), ":")
 		got = append(got, key)
 	}
-	if want := []string{"limits.drain", "limits.health_timeout", "limits.stop_grace"}; !slices.Equal(want, got) {
+	if want := []string{
+		"limits.apps", "limits.apps_per_project", "limits.drain", "limits.health_timeout", "limits.release_timeout", "limits.static_size", "limits.stop_grace",
+	}; !slices.Equal(want, got) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

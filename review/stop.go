@@ -43,7 +43,7 @@ func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 	if record != nil {
 		return record.App, nil
 	}
-	left, err := l.Containers.Values(ctx, map[string]string{LabelApp: name}, LabelRelease)
+	left, err := l.Containers.Objects(ctx, map[string]string{LabelApp: name})
 	if err != nil {
 		return App{}, err
 	}
@@ -69,12 +69,17 @@ func (l *Lifecycle) remove(ctx context.Context, name string, record *Record) err
 				return err
 			}
 		}
+		l.done(name, "mark as stopping")
 	}
 	if _, err := l.ApplyFront(ctx); err != nil {
 		return fmt.Errorf("take %s off the front: %w", name, err)
 	}
-	if err := l.Containers.Remove(ctx, map[string]string{LabelApp: name}, l.Limits.StopGrace); err != nil {
+	l.done(name, "take off the front")
+	if err := l.clear(ctx, name, l.Limits.StopGrace); err != nil {
 		return err
 	}
-	return l.Records.Delete(name)
+	l.done(name, "remove")
+	err := l.Records.Delete(name)
+	l.done(name, "forget")
+	return err
 }

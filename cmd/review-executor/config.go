@@ -20,13 +20,14 @@ func newConfig() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			log := operatorLog(cmd)
 			e := &executor.Executor{
-				Apps:     newLifecycle(s, nil),
+				Apps:     newLifecycle(s, nil, log),
 				Policy:   s.Policy,
 				Hostname: s.hostname,
 				Env:      executor.Environ(os.Environ()),
 				Stdout:   cmd.OutOrStdout(),
-				Operator: operatorLog(cmd),
+				Operator: log,
 			}
 			return e.Observe("config", func() error { return e.Config(version) })
 		},

@@ -30,7 +30,7 @@ func newList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := newLifecycle(s, nil)
+			l := newLifecycle(s, nil, operatorLog(cmd))
 			records, damaged, err := l.Records.All()
 			if err != nil {
 				return err
@@ -54,7 +54,7 @@ type listed struct {
 	URL         string    `json:"url"`
 	Project     string    `json:"project"`
 	Environment string    `json:"environment"`
-	State       string    `json:"state"` // live or stopping
+	State       string    `json:"state"` // deploying, live or stopping
 	Ref         string    `json:"ref"`
 	SHA         string    `json:"sha"`
 	Job         int64     `json:"job"`
@@ -72,10 +72,21 @@ func listJSON(w io.Writer, records []review.Record, url func(string) string) err
 }
 
 func stateOf(r review.Record) string {
-	if r.Stopping {
+	switch {
+	case r.Stopping:
 		return "stopping"
+	case r.Live.ID == "":
+		return "deploying"
+	default:
+		return "live"
 	}
-	return "live"
+}
+
+func deployed(r review.Record) string {
+	if r.Live.ID == "" {
+		return "not yet"
+	}
+	return humanize.Time(r.Live.Deployed)
 }
 
 func listTable(w io.Writer, records []review.Record, url func(string) string) error {
@@ -86,7 +97,7 @@ func listTable(w io.Writer, records []review.Record, url func(string) string) er
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "APP\tPROJECT\tBRANCH\tCOMMIT\tSTATE\tDEPLOYED\tURL")
 	for _, r := range records {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.7s\t%s\t%s\t%s\n", r.Name, r.Project, review.Printable(r.Live.Ref, 40), r.Live.SHA, stateOf(r), humanize.Time(r.Live.Deployed), url(r.Host))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.7s\t%s\t%s\t%s\n", r.Name, r.Project, review.Printable(r.Live.Ref, 40), r.Live.SHA, stateOf(r), deployed(r), url(r.Host))
 	}
 	return table.Flush()
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/pelletier/go-toml/v2"
@@ -55,6 +54,8 @@ type Project struct {
 	Path string `toml:"path"`
 	// Pattern of the project's host names.
 	Hostname review.Hostname `toml:"hostname"`
+	// File of variables for the project's apps, NAME=VALUE by line, over what the project sets. Only this program's user may be able to read it. Code on any branch of the project sees them.
+	EnvFile string `toml:"env_file"`
 }
 
 func defaultSettings() Settings {
@@ -66,7 +67,7 @@ func defaultSettings() Settings {
 		Jobs:      executor.JobDefaults(),
 		Policy:    executor.PolicyDefaults(),
 		Isolation: review.IsolationDefaults(),
-		Limits:    review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second},
+		Limits:    review.LimitDefaults(),
 	}
 }
 
@@ -195,6 +196,9 @@ func (s Settings) problems() []error {
 		}
 		if project.Hostname != "" {
 			check(fmt.Sprintf("projects[%d].hostname", i), project.Hostname.Check())
+		}
+		if project.EnvFile != "" && !filepath.IsAbs(project.EnvFile) {
+			check(fmt.Sprintf("projects[%d].env_file", i), fmt.Errorf("%q is not an absolute path", project.EnvFile))
 		}
 	}
 	return problems

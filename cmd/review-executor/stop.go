@@ -25,7 +25,7 @@ record. APP is its host label, as "review-executor list" shows it.`,
 			if err != nil {
 				return err
 			}
-			l := newLifecycle(s, engine)
+			l := newLifecycle(s, engine, operatorLog(cmd))
 			app, err := l.Find(cmd.Context(), args[0])
 			if err != nil {
 				return err

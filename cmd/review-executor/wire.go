@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"gitlab.com/review-executor/review-executor/apache"
@@ -23,13 +24,17 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 
 // newLifecycle puts the parts together that deploy and stop apps. engine may
 // be nil for what touches no container.
-func newLifecycle(s Settings, engine *podman.Podman) *review.Lifecycle {
+func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *review.Lifecycle {
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
 		Front:     apache.New(s.Apache, s.Domain),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,
+		Gone:      executor.Gone,
+		Done: func(app, step string) {
+			log.WithFields(logrus.Fields{"app": app, "step": step}).Info("step done")
+		},
 	}
 	if engine != nil {
 		l.Containers = engine
@@ -47,16 +52,18 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 	if err != nil {
 		return nil, err
 	}
+	log := operatorLog(cmd)
 	return &executor.Executor{
 		Engine:    engine,
-		Apps:      newLifecycle(s, engine),
+		Apps:      newLifecycle(s, engine, log),
 		Jobs:      s.Jobs,
 		Policy:    s.Policy,
 		Isolation: s.Isolation,
 		Hostname:  s.hostname,
+		HostEnv:   s.projectEnv,
 		Env:       executor.Environ(os.Environ()),
 		Stdout:    cmd.OutOrStdout(),
 		Stderr:    cmd.ErrOrStderr(),
-		Operator:  operatorLog(cmd),
+		Operator:  log,
 	}, nil
 }

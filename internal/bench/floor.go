@@ -34,7 +34,7 @@ func (b *bench) podmanFloor() error {
 			return err
 		}
 	}
-	if err := engine.CreateVolume(ctx, name, labels, 0); err != nil {
+	if _, err := engine.CreateVolume(ctx, name, labels, 0); err != nil {
 		return err
 	}
 	id, err := engine.Create(ctx, spec)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,10 +22,12 @@ type container struct {
 	state  review.State
 	log    []string
 	server *httptest.Server // nil: nothing is published
+	serves bool             // it runs httpd
 }
 
 // end lets go of the container's port.
 func (c *container) end() {
+	defer func() { c.server = nil }()
 	if c.server != nil {
 		c.server.CloseClientConnections()
 		c.server.Close()
@@ -36,16 +41,63 @@ func (e *Engine) Start(ctx context.Context, spec review.Container) (string, erro
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	id, _, err := e.start(spec)
+	return id, err
+}
+
+func (e *Engine) start(spec review.Container) (string, *container, error) {
 	c := &container{Container: spec}
 	if err := e.create(c); err != nil {
-		return "", fmt.Errorf("create container %s: %w", spec.Name, err)
+		return "", nil, fmt.Errorf("create container %s: %w", spec.Name, err)
 	}
 	if err := c.run(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	id := e.newID("container")
 	e.containers[id] = c
-	return id, nil
+	return id, c, nil
+}
+
+// Resume starts a container again that has ended.
+func (e *Engine) Resume(ctx context.Context, id string) error {
+	if err := e.Fail.before(ctx, "Resume"); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, err := e.container(id)
+	if err != nil || c.state.Running {
+		return err
+	}
+	address, err := netip.ParseAddrPort(c.state.Backend)
+	if err == nil {
+		c.HostPort = address.Port() // as it was published before
+	}
+	return c.run()
+}
+
+// Run runs a container to its end. One that stays has ended with code 0.
+func (e *Engine) Run(ctx context.Context, spec review.Container, log io.Writer) (int, error) {
+	if err := e.Fail.before(ctx, "Run"); err != nil {
+		return 0, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, c, err := e.start(spec)
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range c.log {
+		fmt.Fprintln(log, line)
+	}
+	c.state.Running = false
+	return c.state.ExitCode, nil
+}
+
+// Listens tells whether the container runs httpd.
+func (e *Engine) Listens(ctx context.Context, id string, _ []uint16) (bool, error) {
+	c, err := e.ask(ctx, "Listens", id)
+	return c.state.Running && c.serves, err
 }
 
 func (e *Engine) create(c *container) (err error) {
@@ -83,20 +135,28 @@ func (c *container) run() error {
 	if c.Restart && !c.state.Running {
 		c.state.Restarts = 1
 	}
-	c.publish(stays == "httpd")
-	return nil
+	c.serves = stays == "httpd"
+	return c.publish()
 }
 
 // publish gives the container an address, which answers only if it serves.
-func (c *container) publish(serves bool) {
+func (c *container) publish() error {
 	if c.Port == 0 {
-		return
+		return nil
 	}
-	c.server = httptest.NewServer(http.FileServerFS(c.image.files))
-	c.state.Backend = c.server.Listener.Addr().String()
-	if !serves {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.HostPort))
+	if err != nil {
+		return fmt.Errorf("publish port %d: %w", c.HostPort, review.ErrPortTaken)
+	}
+	c.server = httptest.NewUnstartedServer(http.FileServerFS(c.image.files))
+	_ = c.server.Listener.Close()
+	c.server.Listener = listener
+	c.server.Start()
+	c.state.Backend = listener.Addr().String()
+	if !c.serves {
 		c.end()
 	}
+	return nil
 }
 
 // State tells how the container does.

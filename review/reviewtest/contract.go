@@ -18,7 +18,8 @@ import (
 // Subject is a container engine on trial.
 type Subject struct {
 	review.Containers
-	CreateVolume func(ctx context.Context, name string, labels map[string]string, size review.Bytes) error
+	// Crash ends a container from outside.
+	Crash func(t testing.TB, id string)
 	// Inventory lists what there is as Engine.Inventory does, and may list more.
 	Inventory func(t testing.TB) []string
 	// Base is an image with a shell and busybox's httpd.
@@ -46,7 +47,12 @@ func Containers(t *testing.T, s Subject) {
 		"restarts":        restartsAreCounted,
 		"logs":            logsAreTheLastLines,
 		"health":          healthCheckTellsWhy,
-		"values":          valuesAreDistinctAndNeedEveryLabel,
+		"objects":         objectsCarryEveryLabel,
+		"volume":          volumeIsMadeOnce,
+		"resume":          resumedContainerServesWhereItDid,
+		"host-port":       hostPortIsKeptOrTaken,
+		"run":             runTellsOutputAndCode,
+		"listens":         listensOnceItServes,
 		"remove":          removeTakesWhatCarriesEveryLabel,
 		"remove-all":      removeWithoutLabelsIsRefused,
 		"cancelled":       cancelledCallsFail,
@@ -166,15 +172,22 @@ func (t trial) isBuildFailure(err error) {
 	}
 }
 
-func (t trial) values(want []string, labels map[string]string, key string) {
+// values are the distinct releases of what carries the labels.
+func (t trial) values(want []string, labels map[string]string) {
 	t.Helper()
-	got, err := t.Values(t.Context(), labels, key)
+	there, err := t.Objects(t.Context(), labels)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var got []string
+	for _, o := range there {
+		if o.Labels[review.LabelApp] == t.name { // others may be at work here
+			got = append(got, o.Labels[review.LabelRelease])
+		}
+	}
 	slices.Sort(got)
-	if !slices.Equal(want, got) {
-		t.Errorf("values of %s: %q, want %q", key, got, want)
+	if got = slices.Compact(got); !slices.Equal(want, got) {
+		t.Errorf("releases of what carries %v: %q, want %q", labels, got, want)
 	}
 }
 

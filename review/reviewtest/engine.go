@@ -5,6 +5,7 @@
 package reviewtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -79,9 +81,12 @@ func (e *Engine) image(ref string) (*image, error) {
 	return nil, fmt.Errorf("no such image: %s", ref)
 }
 
+// container finds one by its ID or name.
 func (e *Engine) container(id string) (*container, error) {
-	if c, there := e.containers[id]; there {
-		return c, nil
+	for key, c := range e.containers {
+		if key == id || c.Name == id {
+			return c, nil
+		}
 	}
 	return nil, fmt.Errorf("no such container: %s", id)
 }
@@ -123,43 +128,78 @@ func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 
 // EnsureNetwork makes the network unless it is there.
 func (e *Engine) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
-	return e.ensure(ctx, "EnsureNetwork", "network", name, labels)
+	_, err := e.ensure(ctx, "EnsureNetwork", "network", name, labels)
+	return err
 }
 
-// CreateVolume makes the volume unless it is there.
-func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string, _ review.Bytes) error {
+// CreateVolume makes the volume unless it is there, and tells whether it has.
+func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string, _ review.Bytes) (bool, error) {
 	return e.ensure(ctx, "CreateVolume", "volume", name, labels)
 }
 
-func (e *Engine) ensure(ctx context.Context, op, kind, name string, labels map[string]string) error {
+func (e *Engine) ensure(ctx context.Context, op, kind, name string, labels map[string]string) (made bool, err error) {
 	if err := e.Fail.before(ctx, op); err != nil {
+		return false, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	key := [2]string{kind, name}
+	if made = e.labelled[key] == nil; made {
+		e.labelled[key] = maps.Clone(labels)
+	}
+	return made, nil
+}
+
+// Untag takes a name off an image.
+func (e *Engine) Untag(ctx context.Context, name string) error {
+	if err := e.Fail.before(ctx, "Untag"); err != nil {
 		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if key := [2]string{kind, name}; e.labelled[key] == nil {
-		e.labelled[key] = maps.Clone(labels)
+	i, err := e.image(name)
+	if err == nil {
+		i.tag = ""
 	}
-	return nil
+	return err
 }
 
-// Values returns the distinct values of the label key among the containers and
-// images that carry all of the labels.
-func (e *Engine) Values(ctx context.Context, labels map[string]string, key string) ([]string, error) {
-	if err := e.Fail.before(ctx, "Values"); err != nil {
+// Add puts an image into the store, as a pull does, and returns it. It has the
+// files and runs the command.
+func (e *Engine) Add(name string, files map[string]string, command ...string) review.Image {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := &image{tag: name, files: fstest.MapFS{}, command: command}
+	for file, content := range files {
+		i.files[file] = &fstest.MapFile{Data: []byte(content)}
+	}
+	i.ID = e.newID("image")
+	e.images[i.ID] = i
+	return i.Image
+}
+
+// Objects returns what carries all of the labels.
+func (e *Engine) Objects(ctx context.Context, labels map[string]string) ([]review.Object, error) {
+	if err := e.Fail.before(ctx, "Objects"); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	values := map[string]bool{}
+	var all []review.Object
 	for _, c := range e.containers {
-		values[c.Labels[key]] = values[c.Labels[key]] || carries(c.Labels, labels)
+		all = append(all, review.Object{Kind: "container", Name: c.Name, Running: c.state.Running, Labels: maps.Clone(c.Labels)})
+	}
+	for key, l := range e.labelled {
+		all = append(all, review.Object{Kind: key[0], Name: key[1], Labels: maps.Clone(l)})
 	}
 	for _, i := range e.images {
-		values[i.labels[key]] = values[i.labels[key]] || carries(i.labels, labels)
+		all = append(all, review.Object{Kind: "image", Name: i.tag, Labels: maps.Clone(i.labels)})
 	}
-	maps.DeleteFunc(values, func(value string, carried bool) bool { return value == "" || !carried })
-	return slices.Sorted(maps.Keys(values)), nil
+	all = slices.DeleteFunc(all, func(o review.Object) bool { return !carries(o.Labels, labels) })
+	slices.SortFunc(all, func(a, b review.Object) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return all, nil
 }
 
 // Remove removes everything that carries all of the labels.
@@ -186,11 +226,34 @@ func (e *Engine) Remove(ctx context.Context, labels map[string]string, _ time.Du
 
 func carries(object, labels map[string]string) bool {
 	for key, value := range labels {
-		if object[key] != value {
+		if object[key] != value && (value != review.AnyValue || object[key] == "") {
 			return false
 		}
 	}
 	return true
+}
+
+// Crash ends the containers that are there without removing them, as a reboot
+// does.
+func (e *Engine) Crash() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		c.end()
+		c.state.Running = false
+	}
+}
+
+// Wipe removes all containers and networks, and with all also volumes and images.
+func (e *Engine) Wipe(all bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, c := range e.containers {
+		c.end()
+		delete(e.containers, id)
+	}
+	maps.DeleteFunc(e.labelled, func(key [2]string, _ map[string]string) bool { return all || key[0] == "network" })
+	maps.DeleteFunc(e.images, func(id string, _ *image) bool { return all && id != "base" })
 }
 
 // Inventory lists what there is: "container NAME", "image TAG", "network NAME"

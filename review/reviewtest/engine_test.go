@@ -9,9 +9,9 @@ import (
 func TestEngine_Contract(t *testing.T) {
 	engine := reviewtest.NewEngine(t)
 	reviewtest.Containers(t, reviewtest.Subject{
-		Containers:   engine,
-		CreateVolume: engine.CreateVolume,
-		Inventory:    func(testing.TB) []string { return engine.Inventory() },
-		Base:         reviewtest.Base,
+		Containers: engine,
+		Crash:      func(testing.TB, string) { engine.Crash() },
+		Inventory:  func(testing.TB) []string { return engine.Inventory() },
+		Base:       reviewtest.Base,
 	})
 }

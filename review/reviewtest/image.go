@@ -66,8 +66,16 @@ func (e *Engine) step(i *image, line string, log io.Writer) error {
 	instruction, rest, _ := strings.Cut(line, " ")
 	switch instruction {
 	case "FROM":
-		_, err := e.image(rest)
-		return err
+		base, err := e.image(rest)
+		if err != nil {
+			return err
+		}
+		i.command, i.health = base.command, base.health
+		i.Ports, i.HealthCheck = slices.Clone(base.Ports), base.HealthCheck
+		if len(base.files) > 0 {
+			i.files = base.files
+		}
+		return nil
 	case "RUN":
 		out, code, _ := script(rest)
 		fmt.Fprint(log, strings.Join(append(out, ""), "\n"))

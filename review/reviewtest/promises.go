@@ -1,8 +1,11 @@
 package reviewtest
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
+	"strconv"
 	"strings"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -21,8 +24,7 @@ func imageCarriesItsLabels(t trial) {
 		t.Fatal(err)
 	}
 	t.equal("image of the tag", id, image.ID)
-	t.values([]string{"r1"}, t.labels(""), review.LabelRelease)
-	t.values([]string{t.name}, t.labels("r1"), review.LabelApp)
+	t.values([]string{"r1"}, t.labels(""))
 }
 
 func failedBuildLeavesNoImage(t trial) {
@@ -37,7 +39,7 @@ func failedBuildLeavesNoImage(t trial) {
 			t.Errorf("the log lacks what the build printed:\n%s", log)
 		}
 	}
-	t.values(nil, t.labels(""), review.LabelRelease)
+	t.values(nil, t.labels(""))
 	t.has(false, "image "+t.tag("r1"), "image "+t.tag("r2"), "image "+t.tag("r3"))
 }
 
@@ -81,6 +83,7 @@ func startedContainerServesOnLoopback(t trial) {
 			t.Errorf("%+v, want it running", state)
 		}
 		backends[release] = backend
+		t.equal("backend by name", backend, t.state("review-app-"+t.name+"-"+release).Backend)
 	}
 	for release, backend := range backends {
 		if host, _, _ := net.SplitHostPort(backend); host != "127.0.0.1" {
@@ -102,7 +105,7 @@ func missingCommandLeavesNoContainer(t trial) {
 		t.isBuildFailure(err)
 	}
 	t.has(false, "container "+spec.Name)
-	t.values(nil, t.labels(""), review.LabelJob)
+	t.values(nil, map[string]string{review.LabelApp: t.name, review.LabelJob: "4711"})
 }
 
 func endedContainerTellsItsCode(t trial) {
@@ -163,7 +166,7 @@ func cancelledCallsFail(t trial) {
 		"State":         func() error { _, err := t.State(ctx, id); return err },
 		"Image":         func() error { _, err := t.Image(ctx, t.Base); return err },
 		"Logs":          func() error { _, err := t.Logs(ctx, id, 1); return err },
-		"Values":        func() error { _, err := t.Values(ctx, t.labels(""), review.LabelApp); return err },
+		"Objects":       func() error { _, err := t.Objects(ctx, t.labels("")); return err },
 		"Remove":        func() error { return t.Remove(ctx, t.labels(""), 0) },
 		"EnsureNetwork": func() error { return t.EnsureNetwork(ctx, t.name, t.labels("")) },
 	} {
@@ -174,4 +177,73 @@ func cancelledCallsFail(t trial) {
 	if !t.state(id).Running {
 		t.Error("the container was removed")
 	}
+}
+
+func volumeIsMadeOnce(t trial) {
+	for _, want := range []bool{true, false} {
+		made, err := t.CreateVolume(t.Context(), t.name, t.labels(""), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.equal("made", want, made)
+	}
+}
+
+// resumedContainerServesWhereItDid: what has ended serves again at its address.
+func resumedContainerServesWhereItDid(t trial) {
+	id, backend := t.serving("r1")
+	t.eventually("it serves", func() bool { return page(backend) != "" })
+	t.Crash(t, id)
+	t.eventually("it has ended", func() bool { return !t.state(id).Running })
+	if err := t.Resume(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	t.equal("backend", backend, t.state(id).Backend)
+	t.eventually("it serves again", func() bool { return page(backend) == "page of r1" })
+}
+
+func hostPortIsKeptOrTaken(t trial) {
+	_, backend := t.serving("r1")
+	_, port, _ := net.SplitHostPort(backend)
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := review.Container{Name: "review-app-" + t.name + "-r2", Image: t.build("r2", `CMD ["httpd", "-f", "-p", "8080"]`), Labels: t.labels("r2"), Port: 8080, HostPort: uint16(number)}
+	if _, err := t.Start(t.Context(), spec); !errors.Is(err, review.ErrPortTaken) {
+		t.Errorf("a port that is in use: %v", err)
+	}
+	t.has(false, "container "+spec.Name)
+	if err := t.Remove(t.Context(), t.labels("r1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	id, err := t.Start(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.equal("backend", backend, t.state(id).Backend)
+}
+
+func runTellsOutputAndCode(t trial) {
+	image := t.build("r1", `CMD ["sh", "-c", "echo not this; exit 9"]`)
+	var log bytes.Buffer
+	exit, err := t.Subject.Run(t.Context(), review.Container{Name: t.name, Image: image, Command: []string{"sh", "-c", "echo one; echo two; exit 3"}, Labels: t.labels("r1")}, &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.equal("exit code", 3, exit)
+	t.equal("output", "one\ntwo\n", log.String())
+	t.has(true, "container "+t.name)
+}
+
+func listensOnceItServes(t trial) {
+	id, _ := t.serving("r1")
+	listens := func(port uint16) bool {
+		got, err := t.Listens(t.Context(), id, []uint16{port})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	t.eventually("it listens", func() bool { return listens(8080) })
 }

@@ -2,19 +2,40 @@ package reviewtest
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
 
-func valuesAreDistinctAndNeedEveryLabel(t trial) {
+func objectsCarryEveryLabel(t trial) {
 	t.build("r1", "RUN echo one")
 	t.build("r2", "RUN echo two")
 	t.start("r3", "sleep 1000") // both an image and a container of r3
-	t.values([]string{"r1", "r2", "r3"}, t.labels(""), review.LabelRelease)
-	t.values([]string{"r2"}, t.labels("r2"), review.LabelRelease)
-	t.values(nil, t.labels("r4"), review.LabelRelease)
-	t.values(nil, map[string]string{review.LabelApp: "somebody-else", review.LabelRelease: "r1"}, review.LabelRelease)
-	t.values(nil, t.labels(""), review.LabelSHA)
+	t.values([]string{"r1", "r2", "r3"}, t.labels(""))
+	t.values([]string{"r2"}, t.labels("r2"))
+	t.values(nil, t.labels("r4"))
+	t.values(nil, map[string]string{review.LabelApp: "somebody-else", review.LabelRelease: "r1"})
+	t.values([]string{"r2"}, map[string]string{review.LabelApp: review.AnyValue, review.LabelRelease: "r2"})
+	t.values(nil, map[string]string{review.LabelApp: t.name, review.LabelRelease: ""})
+
+	if err := t.EnsureNetwork(t.Context(), t.name, t.labels("r3")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := t.CreateVolume(t.Context(), t.name, t.labels("r3"), 0); err != nil {
+		t.Fatal(err)
+	}
+	there, err := t.Objects(t.Context(), t.labels("r3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range there {
+		got = append(got, fmt.Sprintf("%s %s %t", o.Kind, o.Name, o.Running))
+	}
+	t.equal("objects of r3", []string{
+		"container review-app-" + t.name + "-r3 true", "image " + t.tag("r3") + " false", "network " + t.name + " false", "volume " + t.name + " false",
+	}, slices.Sorted(slices.Values(got)))
 }
 
 // removeTakesWhatCarriesEveryLabel has two releases, each with one object of
@@ -27,7 +48,7 @@ func removeTakesWhatCarriesEveryLabel(t trial) {
 		if err := t.EnsureNetwork(t.Context(), name, t.labels(release)); err != nil {
 			t.Fatal(err)
 		}
-		if err := t.CreateVolume(t.Context(), name, t.labels(release), 0); err != nil {
+		if _, err := t.CreateVolume(t.Context(), name, t.labels(release), 0); err != nil {
 			t.Fatal(err)
 		}
 		objects[release] = []string{"container review-app-" + name, "image " + t.tag(release), "network " + name, "volume " + name}

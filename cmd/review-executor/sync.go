@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"gitlab.com/review-executor/review-executor/podman"
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+func newSync() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:     "sync",
+		GroupID: "admin",
+		Short:   "Bring everything to what the records say",
+		Long: `sync starts what should serve and does not, applies the virtual hosts, finishes
+deploys and stops that were killed, and removes what no record owns. It is safe
+to run at any time: apps that somebody works on are left to them, and one app's
+trouble does not keep it from the others.`,
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := settingsOf(cmd)
+			if err != nil {
+				return err
+			}
+			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
+			if err != nil {
+				return err
+			}
+			return newLifecycle(s, engine, operatorLog(cmd)).Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), dryRun)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	return cmd
+}

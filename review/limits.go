@@ -1,0 +1,61 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits bounds what apps may take of the host.
+type Limits struct {
+	// Apps that this host may have. A deploy of one more is refused. 0 is no limit.
+	Apps int `toml:"apps"`
+	// Apps that one project may have. 0 is no limit.
+	AppsPerProject int `toml:"apps_per_project"`
+	// How long an app may take to become healthy, unless the project says otherwise with REVIEW_HEALTH_TIMEOUT.
+	HealthTimeout time.Duration `toml:"health_timeout"`
+	// How long a REVIEW_RELEASE_COMMAND may take.
+	ReleaseTimeout time.Duration `toml:"release_timeout"`
+	// How long the release before may take to finish its requests after a redeploy: long answers and WebSockets too.
+	Drain time.Duration `toml:"drain"`
+	// How long a container may take to end after its stop signal.
+	StopGrace time.Duration `toml:"stop_grace"`
+	// How much the files of one static site may hold.
+	StaticSize Bytes `toml:"static_size"`
+}
+
+// LimitDefaults suit one host for a few teams.
+func LimitDefaults() Limits {
+	return Limits{
+		Apps:           2000,
+		AppsPerProject: 200,
+		HealthTimeout:  2 * time.Minute,
+		ReleaseTimeout: 10 * time.Minute,
+		Drain:          10 * time.Second,
+		StopGrace:      10 * time.Second,
+		StaticSize:     1 << 30,
+	}
+}
+
+// Problems lists everything that is wrong, by key.
+func (l Limits) Problems() []error {
+	var problems []error
+	for key, value := range map[string]time.Duration{
+		"health_timeout": l.HealthTimeout, "release_timeout": l.ReleaseTimeout, "drain": l.Drain, "stop_grace": l.StopGrace,
+	} {
+		if value <= 0 || value > time.Hour {
+			problems = append(problems, fmt.Errorf("limits.%s: must be more than nothing and at most 1h, not %s", key, value))
+		}
+	}
+	for key, value := range map[string]int{"apps": l.Apps, "apps_per_project": l.AppsPerProject} {
+		if value < 0 {
+			problems = append(problems, fmt.Errorf("limits.%s: must be 0 or more, not %d", key, value))
+		}
+	}
+	if l.StaticSize <= 0 {
+		problems = append(problems, fmt.Errorf("limits.static_size: must be more than nothing, not %s", l.StaticSize))
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return problems
+}

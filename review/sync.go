@@ -1,0 +1,178 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// syncedAtOnce is how many apps Sync works on at the same time.
+var syncedAtOnce = 4
+
+// Sync brings the front, the containers and the files to what the records say,
+// after a crash, a reboot or the loss of the container store: what should serve
+// is started, and what no record owns is removed. Apps that somebody works on
+// are left to them. With dryRun it only says what it would do. One app's trouble
+// does not keep it from the others.
+func (l *Lifecycle) Sync(ctx context.Context, log *Log, dryRun bool) error {
+	names, err := l.known(ctx)
+	if err != nil {
+		return err
+	}
+	refused := map[string]error{}
+	if !dryRun {
+		if refused, err = l.ApplyFront(ctx); err != nil {
+			return err
+		}
+		l.done("", "front")
+	}
+	problems := make([]error, len(names))
+	var group errgroup.Group
+	group.SetLimit(syncedAtOnce)
+	for i, name := range names {
+		group.Go(func() error {
+			if err := l.syncApp(ctx, name, refused[name], log, dryRun); err != nil {
+				problems[i] = fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the problems are by app
+	return errors.Join(problems...)
+}
+
+// known names every app that there is a trace of.
+func (l *Lifecycle) known(ctx context.Context) ([]string, error) {
+	names := map[string]bool{}
+	records, damaged, err := l.Records.All()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		names[r.Name] = true
+	}
+	for name := range damaged {
+		names[name] = true
+	}
+	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: AnyValue})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range there {
+		names[o.Labels[LabelApp]] = true
+	}
+	files, err := l.Records.Files()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		names[name] = true
+	}
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return CheckLabel(name) != nil }) // nobody's work of ours
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+func (l *Lifecycle) syncApp(ctx context.Context, name string, refused error, log *Log, dryRun bool) error {
+	unlock, err := l.Records.TryLock(name)
+	if err != nil {
+		return err
+	}
+	if unlock == nil {
+		log.Line("%s: somebody works on it", name)
+		return nil
+	}
+	defer unlock()
+	found, err := l.Records.Load(name)
+	if err != nil {
+		return err // what should exist is not known, so nothing is removed
+	}
+	record := Record{App: App{Name: name}}
+	if found != nil && !found.Stopping {
+		record = l.withoutGone(*found)
+	}
+	if dryRun {
+		return l.preview(ctx, record, found, log)
+	}
+	if refused != nil {
+		return refused // the front may send requests to something else
+	}
+	return l.bring(ctx, record, found, log)
+}
+
+// bring makes of the app what the record says.
+func (l *Lifecycle) bring(ctx context.Context, record Record, found *Record, log *Log) error {
+	unwanted, err := l.unwanted(ctx, record)
+	if err != nil {
+		return err
+	}
+	if record.Live.ID == "" && len(record.Pending) == 0 {
+		if found != nil || len(unwanted) > 0 {
+			log.Line("%s: removing what a killed deploy or stop has left", record.Name)
+		}
+		if found == nil {
+			return l.clear(ctx, record.Name, 0)
+		}
+		return l.remove(ctx, record.Name, found)
+	}
+	if found != nil && len(found.Pending) != len(record.Pending) {
+		if err := l.Records.Save(record); err != nil {
+			return err
+		}
+	}
+	did, err := l.restore(ctx, record, nil)
+	l.done(record.Name, "restore")
+	if did != "" && err == nil {
+		log.Line("%s: %s", record.Name, did)
+	}
+	if len(unwanted) > 0 {
+		log.Line("%s: removing what a killed deploy has left", record.Name)
+	}
+	if err != nil {
+		return err
+	}
+	err = l.sweep(ctx, record, true)
+	l.done(record.Name, "sweep")
+	return err
+}
+
+// preview says what bring would do.
+func (l *Lifecycle) preview(ctx context.Context, record Record, found *Record, log *Log) error {
+	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	if err != nil {
+		return err
+	}
+	for _, o := range there {
+		if !record.wants(o) {
+			log.Line("%s: would remove %s %s", record.Name, o.Kind, o.Name)
+		}
+	}
+	runs := func(name string) bool {
+		return slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name && o.Running })
+	}
+	var wanted []string
+	if record.Serves() && !record.Live.Static {
+		wanted = append(wanted, containerName(record.Name, record.Live))
+	}
+	for _, c := range record.Live.Companions {
+		wanted = append(wanted, companionContainer(record.Name, c))
+	}
+	for _, name := range wanted {
+		if !runs(name) {
+			log.Line("%s: would start container %s", record.Name, name)
+		}
+	}
+	if found != nil && !record.Serves() && len(record.Pending) == 0 {
+		log.Line("%s: would remove its record", record.Name)
+	}
+	return nil
+}
+
+// unwanted is what there is of the app that its record does not name.
+func (l *Lifecycle) unwanted(ctx context.Context, record Record) ([]Object, error) {
+	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	return slices.DeleteFunc(there, record.wants), err
+}
