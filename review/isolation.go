@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -82,6 +83,13 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	}
 	*b = Bytes(n)
 	return nil
+}
+
+// UnmarshalJSON reads the number of bytes that a record has.
+func (b *Bytes) UnmarshalJSON(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	*b = Bytes(n)
+	return err
 }
 
 func (b Bytes) String() string {

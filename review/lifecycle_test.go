@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,7 +37,7 @@ func newWorld(t *testing.T) *world {
 		Containers: w.engine,
 		Front:      w.front,
 		Domain:     "review.example.org",
-		Limits:     review.Limits{HealthTimeout: time.Minute, Drain: time.Minute, StopGrace: time.Second},
+		Limits:     review.LimitDefaults(),
 	}
 	return w
 }

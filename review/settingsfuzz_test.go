@@ -15,7 +15,8 @@ import (
 func FuzzParseSettings(f *testing.F) {
 	for name, value := range map[string]string{
 		"PORT": "8080", "HEALTH_PATH": "/%zz", "HEALTH_TIMEOUT": "1h", "CONTAINERFILE": "a/../b",
-		"CONTEXT": "./web", "BUILD_TARGET": "prod", "ENV_A": "b", "ENV_PORT": "1", "URL": "x", "": "",
+		"IMAGE": "registry/a:b", "STATIC": "public", "COMMAND": `["a", "b"]`, "RELEASE_COMMAND": "migrate", "VOLUMES": "/a, /b/c", "MEMORY": "1GiB", "CPUS": "1.5",
+		"BUILD_ARG_X": "y", "CONTEXT": "./web", "BUILD_TARGET": "prod", "ENV_A": "b", "ENV_PORT": "1", "URL": "x", "": "",
 	} {
 		f.Add("REVIEW_"+name, value, "REVIEW_ENV_X", "y")
 	}
@@ -46,7 +47,20 @@ func check(t *testing.T, s review.Settings) {
 	if s.HealthTimeout < 0 || s.HealthTimeout > time.Hour {
 		t.Errorf("health timeout %s", s.HealthTimeout)
 	}
-	for _, place := range []string{s.Context, s.Containerfile} {
+	for _, dir := range s.Volumes {
+		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" || strings.ContainsAny(dir, ":, \n\"") || strings.HasPrefix(dir+"/", "/proc/") {
+			t.Errorf("volume %q", dir)
+		}
+	}
+	if s.Memory < 0 || s.CPUs < 0 || (s.Image != "" && s.Static != "") || strings.ContainsAny(s.Image, " \n\x00") {
+		t.Errorf("%+v", s)
+	}
+	for _, command := range [][]string{s.Command, s.ReleaseCommand} {
+		if command != nil && (len(command) == 0 || strings.Contains(strings.Join(command, ""), "\x00")) {
+			t.Errorf("command %q", command)
+		}
+	}
+	for _, place := range []string{s.Context, s.Containerfile, s.Static} {
 		if place != "" && (path.Clean("/project/"+place) != path.Join("/project", place) || !strings.HasPrefix(path.Join("/project", place)+"/", "/project/")) {
 			t.Errorf("%q is not in the project", place)
 		}

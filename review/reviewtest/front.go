@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -104,6 +106,13 @@ func (f *Front) Get(host string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for site := range maps.Values(f.sites) {
+		if site.Host == host && site.Root != "" {
+			page, err := os.ReadFile(filepath.Join(site.Root, "index.html"))
+			if err != nil {
+				return "503"
+			}
+			return string(page)
+		}
 		if site.Host == host {
 			return get("http://" + site.Backend + "/")
 		}
