@@ -174,7 +174,12 @@ func WaitListening(ctx context.Context, engine listener, id string, ports []uint
 		if listens {
 			return ""
 		}
-		if state, stateErr := engine.State(waiting, id); err == nil && stateErr == nil && (!state.Running || state.Restarts > 0) {
+		state, stateErr := engine.State(waiting, id)
+		switch {
+		case waiting.Err() != nil:
+		case err != nil && stateErr != nil:
+			return fmt.Sprintf("cannot be asked after: %v", err)
+		case err == nil && stateErr == nil && (!state.Running || state.Restarts > 0):
 			return fmt.Sprintf("has ended with code %d", state.ExitCode)
 		}
 		select {

@@ -29,6 +29,14 @@ func alone(t *testing.T) bool {
 // as on a full disk, whoever asks. The test must be alone.
 func full(t *testing.T, f func()) {
 	t.Helper()
+	room := fill(t)
+	defer room()
+	f()
+}
+
+// fill is full until room is called.
+func fill(t *testing.T) (room func()) {
+	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
@@ -37,8 +45,9 @@ func full(t *testing.T, f func()) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
 		t.Fatal(err)
 	}
-	f()
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		t.Fatal(err)
+	return func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Error(err)
+		}
 	}
 }

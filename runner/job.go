@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -64,7 +65,7 @@ func newPlayed(job Job, sha string) played {
 	hash.Write([]byte(job.Dir))
 	p := played{
 		Job:     job,
-		id:      time.Now().UnixMicro(),
+		id:      time.Now().UnixMicro()*1000 + rand.Int64N(1000), // several may begin in one microsecond
 		project: project + strings.Trim(notInPath.ReplaceAllString(filepath.Base(job.Dir), "-"), "-."),
 		number:  projectBase + int64(hash.Sum32()),
 		sha:     sha,

@@ -219,7 +219,7 @@ func TestConformance_CancelledBuildLeavesTheReleaseBefore(t *testing.T) {
 	next.run("after_script", "true").succeeded(t)
 	next.stage("cleanup").succeeded(t)
 	j.stage("cleanup").succeeded(t)
-	stillServing(t, "login", "the release before")
+	stillServing(t, "login", "the release before", 1)
 }
 
 func kill(pids []int) {
@@ -239,7 +239,7 @@ func TestConformance_CancelledHealthCheckLeavesTheReleaseBefore(t *testing.T) {
 	next.startRun("build_script", "true").saying("container").signal(syscall.SIGTERM).wait().exited(t, systemFailure, "was cancelled", "is still serving")
 	next.stage("cleanup").succeeded(t)
 	j.stage("cleanup").succeeded(t)
-	stillServing(t, "login", "the release before")
+	stillServing(t, "login", "the release before", 1)
 }
 
 func TestConformance_CancelledCleanupFinishes(t *testing.T) {

@@ -77,7 +77,7 @@ func TestConformance_CleanupLeavesTheReviewApp(t *testing.T) {
 	j.prepared().checkout(page("the release")).succeeded(t)
 	j.run("build_script", "true").succeeded(t)
 	j.stage("cleanup").succeeded(t)
-	stillServing(t, "login", "the release")
+	stillServing(t, "login", "the release", 1)
 	if left := host.Leftovers(t); strings.Contains(strings.Join(left, "\n"), "review-job-") {
 		t.Errorf("%v", left)
 	}

@@ -88,7 +88,7 @@ func TestConformance_NextDeployRemovesWhatAKilledOneLeft(t *testing.T) {
 	next.checkout(page("the release behind")).succeeded(t)
 	next.run("build_script", "true").succeeded(t)
 	next.stage("cleanup").succeeded(t)
-	stillServing(t, "login", "the release behind")
+	stillServing(t, "login", "the release behind", 1)
 }
 
 // runnerProcess is a process that starts stages, as gitlab-runner does.
@@ -205,5 +205,5 @@ func TestConformance_PruneLeavesReviewAppsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	runProgram(t, "prune").succeeded(t).says(t, fmt.Sprintf("Removed what job %d has left", j.id))
-	stillServing(t, "login", "the release")
+	stillServing(t, "login", "the release", 1)
 }

@@ -72,25 +72,26 @@ func TestTry_FailedDeployKeepsTheVersionBefore(t *testing.T) {
 			if !strings.Contains(got.stdout, "is still serving") && !strings.Contains(got.stdout, "nothing was changed") {
 				t.Errorf("it does not say what state remains:\n%s", got.stdout)
 			}
-			stillServing(t, "main", "the version before")
+			stillServing(t, "main", "the version before", 1)
 		})
 	}
 }
 
-// stillServing asserts that the app serves the text and is one container and one image.
-func stillServing(t *testing.T, app, text string) {
+// stillServing asserts that the app serves the text and is one container and,
+// with the release before, so many images.
+func stillServing(t *testing.T, app, text string, images int) {
 	t.Helper()
 	if got := host.Get(t, app+".review.localhost", "/", true); got.Status != 200 || !strings.Contains(got.Body, text) {
 		t.Errorf("it serves %d %q, want %q", got.Status, got.Body, text)
 	}
-	for _, list := range [][]string{
-		{"ps", "--all", "--filter", "label=review-executor.role", "--format", "{{.Names}}"},
-		{"images", "--filter", "label=review-executor.app", "--format", "{{.Repository}}:{{.Tag}}"},
-	} {
-		if got := strings.Fields(host.Podman(t, list...)); len(got) != 1 {
-			t.Errorf("podman %s: %v, want one", list[0], got)
+	count := func(want int, list ...string) {
+		t.Helper()
+		if got := strings.Fields(host.Podman(t, list...)); len(got) != want {
+			t.Errorf("podman %s: %v, want %d", list[0], got, want)
 		}
 	}
+	count(1, "ps", "--all", "--filter", "label=review-executor.role", "--format", "{{.Names}}")
+	count(images, "images", "--filter", "label=review-executor.app", "--format", "{{.Repository}}:{{.Tag}}")
 }
 
 func TestTry_LinkedContainerfileIsRefused(t *testing.T) {
@@ -130,12 +131,12 @@ func TestTry_ApacheBrokenByOthersIsToldApart(t *testing.T) {
 	if !strings.Contains(got.stderr, "system failure") {
 		t.Errorf("it counts as the job's fault:\n%s", got.stderr)
 	}
-	stillServing(t, "main", "the version before")
+	stillServing(t, "main", "the version before", 1)
 	if err := os.Remove(foreign); err != nil {
 		t.Fatal(err)
 	}
 	p.try("main").succeeded(t)
-	stillServing(t, "main", "another")
+	stillServing(t, "main", "another", 2)
 }
 
 func TestTry_PodmanUnreachable(t *testing.T) {
@@ -182,5 +183,5 @@ func TestTry_FullDisk(t *testing.T) {
 	if !strings.Contains(got.stderr, "system failure") {
 		t.Errorf("it counts as the job's fault:\n%s", got.stderr)
 	}
-	stillServing(t, "main", "the version before")
+	stillServing(t, "main", "the version before", 1)
 }

@@ -68,7 +68,7 @@ func TestTry_KilledBetweenRecordAndFront(t *testing.T) {
 
 	p.commit(map[string]string{"Containerfile": "FROM localhost/review-demo/busybox\nRUN false\n"})
 	p.try("main").failed(t, "does not build", "is still serving")
-	stillServing(t, "main", "the second")
+	stillServing(t, "main", "the second", 2)
 }
 
 func TestTry_ParallelDeploysLeaveEachOtherAlone(t *testing.T) {
