@@ -19,6 +19,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(faultVariable) != "" {
+		runWithFault()
+	}
 	dir, err := os.MkdirTemp("", "review-executor-test")
 	if err != nil {
 		panic(err)
@@ -46,7 +49,7 @@ func runProgram(t testing.TB, args ...string) result {
 func runWith(t testing.TB, env []string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(programFor(env), args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

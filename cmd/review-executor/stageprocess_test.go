@@ -41,7 +41,7 @@ func (o *output) String() string {
 // start starts one stage of the driver.
 func (j *driverJob) start(args ...string) *stageProcess {
 	j.t.Helper()
-	s := &stageProcess{j.t, exec.Command(program, append([]string{"--config", j.config}, args...)...), new(output), new(output), make(chan struct{})}
+	s := &stageProcess{j.t, exec.Command(programFor(j.env), append([]string{"--config", j.config}, args...)...), new(output), new(output), make(chan struct{})}
 	s.cmd.Dir = j.dir
 	s.cmd.Env = append(os.Environ(), j.environ()...)
 	s.cmd.Stdout, s.cmd.Stderr = s.stdout, s.stderr

@@ -22,6 +22,9 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 	return loadSettings(file)
 }
 
+// afterStep is where tests kill the process.
+var afterStep = func() {}
+
 // newLifecycle puts the parts together that deploy and stop apps. engine may
 // be nil for what touches no container.
 func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *review.Lifecycle {
@@ -34,6 +37,7 @@ func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *re
 		Gone:      executor.Gone,
 		Done: func(app, step string) {
 			log.WithFields(logrus.Fields{"app": app, "step": step}).Info("step done")
+			afterStep()
 		},
 	}
 	if engine != nil {
