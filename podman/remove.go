@@ -103,11 +103,32 @@ func (p *Podman) removeNetworks(ctx context.Context, labels map[string]string) e
 		if !carries(n.Labels, labels) {
 			continue
 		}
-		if _, err := network.Remove(p.call(ctx), n.Name, nil); err != nil && !notFound(err) {
+		if err := p.removeNetwork(ctx, n.Name); err != nil && !notFound(err) {
 			failed = append(failed, p.explain(err, "remove network %s", n.Name))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// removeNetwork takes containers off the network that are in it and are somebody
+// else's: a job's that has just deployed the app.
+func (p *Podman) removeNetwork(ctx context.Context, name string) error {
+	_, err := network.Remove(p.call(ctx), name, nil)
+	if err == nil || !strings.Contains(err.Error(), "associated containers") {
+		return err
+	}
+	members, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"network": {name}}))
+	if err != nil {
+		return err
+	}
+	for _, member := range members {
+		err := network.Disconnect(p.call(ctx), name, member.ID, new(network.DisconnectOptions).WithForce(true))
+		if err != nil && !notFound(err) {
+			return err
+		}
+	}
+	_, err = network.Remove(p.call(ctx), name, nil)
+	return err
 }
 
 func (p *Podman) removeVolumes(ctx context.Context, labels map[string]string) error {
