@@ -170,7 +170,11 @@ func (f *fakeEngine) Has(_ context.Context, _, file string) (bool, error) {
 func (f *fakeEngine) Tar(_ context.Context, container, dir string) (io.ReadCloser, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: path.Base(dir) + "/Containerfile", Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+	const text = "FROM scratch\n"
+	if err := w.WriteHeader(&tar.Header{Name: path.Base(dir) + "/Containerfile", Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(text))}); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		return nil, err
 	}
 	return io.NopCloser(&archive), f.call("tar", "%s %s", container, dir)

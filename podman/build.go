@@ -34,6 +34,9 @@ func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 	if err != nil {
 		return "", err
 	}
+	if spec.Heredocs && !p.since(4, 8) {
+		return "", noHeredocs(spec)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+buildQuery(spec).Encode(), spec.Context)
 	if err != nil {
 		return "", err
@@ -68,7 +71,11 @@ func buildQuery(spec review.BuildSpec) url.Values {
 		"layers":       {"true"},
 		"rm":           {"true"},
 		"forcerm":      {"true"},
-		"pullpolicy":   {"missing"},
+		"pullpolicy":   {"never"}, // what it names is there, by its ID
+	}
+	if len(spec.Args) > 0 {
+		args, _ := json.Marshal(spec.Args)
+		query.Set("buildargs", string(args))
 	}
 	if spec.Target != "" {
 		query.Set("target", spec.Target)
@@ -152,6 +159,22 @@ func readBuild(stream io.Reader, spec review.BuildSpec, log io.Writer) (string, 
 func cutLastLine(text string) (before, last string) {
 	i := strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n") + 1
 	return text[:i], text[i:]
+}
+
+// since tells whether the service is of this version or a later one.
+func (p *Podman) since(major, minor uint64) bool {
+	version := bindings.ServiceVersion(p.conn)
+	return version != nil && (version.Major > major || version.Major == major && version.Minor >= minor)
+}
+
+// noHeredocs is what a Podman says that would take the lines of a here-document for
+// instructions, which nobody has looked at.
+func noHeredocs(spec review.BuildSpec) error {
+	return &review.Failure{
+		Kind: review.Build,
+		What: fmt.Sprintf("%s has here-documents (<<), which this host's Podman does not know", spec.Containerfile),
+		Hint: "write them as RUN printf '…', or COPY a file; Podman 4.8 and later know them",
+	}
 }
 
 func buildFailed(spec review.BuildSpec, message string) error {

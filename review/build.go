@@ -2,7 +2,9 @@ package review
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strconv"
 	"strings"
@@ -17,12 +19,16 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	dir := d.req.Settings.Context
+	source, err := d.rewrite(ctx, path.Join(dir, containerfile))
+	if err != nil {
+		return Image{}, d.unlessLinked(ctx, containerfile, err)
+	}
 	archive, err := d.req.Checkout.Tar(ctx, dir)
 	if err != nil {
 		return Image{}, fmt.Errorf("read the build context: %w", err)
 	}
 	defer archive.Close()
-	stream := newBuildContext(archive, containerfile)
+	stream := newBuildContext(archive, containerfile, source.text)
 
 	tag := fmt.Sprintf("localhost/review/%s:%s", d.app.Name, d.next.ID)
 	log, done := d.req.Log.Section("review_build", fmt.Sprintf("Building %s from %s", tag, path.Join(dir, containerfile)))
@@ -30,12 +36,14 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Tag:           tag,
 		Context:       stream,
 		Containerfile: containerfile,
+		Heredocs:      source.heredocs,
+		Args:          d.buildArgs(),
 		Isolation:     d.Isolation,
 		Target:        d.req.Settings.BuildTarget,
 		// Each label is a step in the build's output: only those that find it again,
 		// and the project, because no other may run it.
 		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)},
-	}, log)
+	}, source.log(log))
 	done()
 	if broken := stream.end(); broken != nil {
 		return Image{}, broken // and not what the engine made of it
@@ -46,6 +54,23 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 	d.next.Image = id
 	d.req.Log.Step("image", "%s, built in %s", tag, Since(started))
 	return d.Containers.Image(ctx, id)
+}
+
+// unlessLinked is why a Containerfile cannot be built: err, unless it is a symbolic
+// link or below one. Then err is about another file.
+func (d *deploy) unlessLinked(ctx context.Context, containerfile string, err error) error {
+	archive, broken := d.req.Checkout.Tar(ctx, d.req.Settings.Context)
+	if broken != nil {
+		return err
+	}
+	defer archive.Close()
+	stream := newBuildContext(archive, containerfile, nil)
+	_, _ = io.Copy(io.Discard, stream) // end tells
+	var link *Failure
+	if errors.As(stream.end(), &link) {
+		return link
+	}
+	return err
 }
 
 func (d *deploy) findContainerfile(ctx context.Context) (string, error) {

@@ -44,7 +44,9 @@ type BuildSpec struct {
 	Tag           string    // localhost/review/login-form:3f2c1a9-4711
 	Context       io.Reader // a tar stream, its root the build context
 	Containerfile string    // path in the context
+	Heredocs      bool      // it has here-documents: an engine that does not know them must refuse it
 	Target        string    // build stage; "": the last
+	Args          map[string]string
 	Labels        map[string]string
 	Isolation     Isolation // of its steps
 }

@@ -53,7 +53,9 @@ type Request struct {
 	Job         int64
 	Settings    Settings
 	Checkout    Checkout
-	Log         *Log
+	// Pull gets an image by the name that the job's author wrote, with the job's credentials and by the host's policy.
+	Pull func(ctx context.Context, name string, log io.Writer) (Image, error)
+	Log  *Log
 }
 
 // Checkout is the project's directory as the job's script left it. Paths are
@@ -61,6 +63,8 @@ type Request struct {
 type Checkout interface {
 	// Has tells whether there is a file or a symbolic link of that name.
 	Has(ctx context.Context, file string) (bool, error)
+	// Read returns the content of a file of at most limit bytes. More is an error.
+	Read(ctx context.Context, file string, limit int64) ([]byte, error)
 	// Tar streams the directory; its entries are below one top directory.
 	Tar(ctx context.Context, dir string) (io.ReadCloser, error)
 }

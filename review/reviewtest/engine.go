@@ -121,6 +121,20 @@ func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 	return i.Image, nil
 }
 
+// Pull describes an image that is there, for review.Request.
+func (e *Engine) Pull(ctx context.Context, name string, _ io.Writer) (review.Image, error) {
+	if err := e.Fail.before(ctx, "Pull"); err != nil {
+		return review.Image{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.image(name)
+	if err != nil {
+		return review.Image{}, &review.Failure{Kind: review.Build, What: "image " + name + " cannot be pulled", Cause: err}
+	}
+	return i.Image, nil
+}
+
 // EnsureNetwork makes the network unless it is there.
 func (e *Engine) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
 	return e.ensure(ctx, "EnsureNetwork", "network", name, labels)

@@ -1,0 +1,80 @@
+package review
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// rewritten is a Containerfile as the engine gets it.
+type rewritten struct {
+	text     []byte
+	heredocs bool
+	ids      map[string]string // of the images in it, by the names that the project gave them
+}
+
+// rewrite reads the project's Containerfile, gets the images that it names, and
+// writes it anew with their IDs. See containerfile.
+func (d *deploy) rewrite(ctx context.Context, file string) (rewritten, error) {
+	text, err := d.req.Checkout.Read(ctx, file, maxContainerfile)
+	if err != nil {
+		return rewritten{}, fmt.Errorf("read %s: %w", file, err)
+	}
+	parsed, err := parseContainerfile(text, d.buildArgs())
+	if err != nil {
+		return rewritten{}, err
+	}
+	ids, err := d.pullBases(ctx, parsed.images())
+	return rewritten{parsed.render(ids, d.app.ProjectID), parsed.heredocs, ids}, err
+}
+
+// buildArgs are the values of ARGs that the project sets.
+func (d *deploy) buildArgs() map[string]string {
+	return nil // d.req.Settings.BuildArgs
+}
+
+// pullBases gets images at the same time and returns their IDs by name. The build
+// uses the IDs: by name, it could have any image of the store.
+func (d *deploy) pullBases(ctx context.Context, names []string) (map[string]string, error) {
+	var (
+		mu  sync.Mutex
+		ids = map[string]string{}
+	)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, name := range names {
+		group.Go(func() error {
+			image, err := d.req.Pull(ctx, name, d.req.Log.w)
+			mu.Lock()
+			defer mu.Unlock()
+			ids[name] = image.ID
+			return err
+		})
+	}
+	return ids, group.Wait()
+}
+
+// log shows the images in a build's output by the names that the project knows.
+func (r rewritten) log(w io.Writer) io.Writer {
+	var pairs []string
+	for name, id := range r.ids {
+		pairs = append(pairs, id, Printable(name, 200))
+	}
+	return namedLog{w, strings.NewReplacer(pairs...)}
+}
+
+type namedLog struct {
+	w     io.Writer
+	names *strings.Replacer
+}
+
+func (l namedLog) Write(p []byte) (int, error) {
+	if _, err := l.names.WriteString(l.w, string(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
