@@ -23,6 +23,8 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, d.unlessLinked(ctx, containerfile, err)
 	}
+	ctx, cancel := d.buildTime(ctx)
+	defer cancel()
 	archive, err := d.req.Checkout.Tar(ctx, dir)
 	if err != nil {
 		return Image{}, fmt.Errorf("read the build context: %w", err)
@@ -45,6 +47,9 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)},
 	}, source.log(log))
 	done()
+	if context.Cause(ctx) == errBuildTimeout {
+		return Image{}, d.tooLong(containerfile)
+	}
 	if broken := stream.end(); broken != nil {
 		return Image{}, broken // and not what the engine made of it
 	}
@@ -54,6 +59,24 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 	d.next.Image = id
 	d.req.Log.Step("image", "%s, built in %s", tag, Since(started))
 	return d.Containers.Image(ctx, id)
+}
+
+// errBuildTimeout is the cause of a context that ended because of limits.build_timeout.
+var errBuildTimeout = errors.New("the build took too long")
+
+func (d *deploy) buildTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if d.Limits.BuildTimeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, d.Limits.BuildTimeout, errBuildTimeout)
+}
+
+func (d *deploy) tooLong(containerfile string) error {
+	return &Failure{
+		Kind: Build,
+		What: fmt.Sprintf("%s was not built within %s, and the build was ended", containerfile, d.Limits.BuildTimeout),
+		Hint: "the build's output is above; make the step quicker that it ends in, or ask the host's administrator: the limit is limits.build_timeout",
+	}
 }
 
 // unlessLinked is why a Containerfile cannot be built: err, unless it is a symbolic

@@ -15,6 +15,8 @@ type Limits struct {
 	HealthTimeout time.Duration `toml:"health_timeout"`
 	// How long the release before may take to finish its requests after a redeploy.
 	Drain time.Duration `toml:"drain"`
+	// How long the build of an image may take.
+	BuildTimeout time.Duration `toml:"build_timeout"`
 	// How long a container may take to end after its stop signal.
 	StopGrace time.Duration `toml:"stop_grace"`
 }
@@ -22,7 +24,7 @@ type Limits struct {
 // Problems lists everything that is wrong, by key.
 func (l Limits) Problems() []error {
 	var problems []error
-	for key, value := range map[string]time.Duration{"health_timeout": l.HealthTimeout, "drain": l.Drain, "stop_grace": l.StopGrace} {
+	for key, value := range map[string]time.Duration{"health_timeout": l.HealthTimeout, "drain": l.Drain, "stop_grace": l.StopGrace, "build_timeout": l.BuildTimeout} {
 		if value <= 0 || value > time.Hour {
 			problems = append(problems, fmt.Errorf("limits.%s: must be more than nothing and at most 1h, not %s", key, value))
 		}

@@ -130,7 +130,7 @@ func TestParseSettings_EmptyValueIsAsGoodAsNone(t *testing.T) {
 
 // TestLimits_EveryProblemIsNamed by its key in the configuration.
 func TestLimits_EveryProblemIsNamed(t *testing.T) {
-	good := review.Limits{HealthTimeout: time.Hour, Drain: time.Nanosecond, StopGrace: time.Second}
+	good := review.Limits{HealthTimeout: time.Hour, Drain: time.Nanosecond, StopGrace: time.Second, BuildTimeout: time.Minute}
 	if problems := good.Problems(); len(problems) > 0 {
 		t.Error(problems)
 	}
@@ -139,7 +139,7 @@ func TestLimits_EveryProblemIsNamed(t *testing.T) {
 		key, _, _ := strings.Cut(problem.Error(), ":")
 		got = append(got, key)
 	}
-	if want := []string{"limits.drain", "limits.health_timeout", "limits.stop_grace"}; !slices.Equal(want, got) {
+	if want := []string{"limits.build_timeout", "limits.drain", "limits.health_timeout", "limits.stop_grace"}; !slices.Equal(want, got) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
