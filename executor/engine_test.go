@@ -193,6 +193,8 @@ func (f *fakeEngine) Build(_ context.Context, spec review.BuildSpec, _ io.Writer
 	return "image", f.call("build", "%s", spec.Tag)
 }
 
+func (f *fakeEngine) PruneBuildCache(context.Context, review.Bytes) error { return nil }
+
 func (f *fakeEngine) Image(context.Context, string) (review.Image, error) {
 	return review.Image{ID: "image", Ports: []uint16{80}, HealthCheck: true}, nil
 }

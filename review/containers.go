@@ -15,6 +15,11 @@ type Containers interface {
 	// build prints goes to log as it comes. A build that fails is a Failure of
 	// the kind Build and leaves no image.
 	Build(ctx context.Context, spec BuildSpec, log io.Writer) (imageID string, err error)
+	// PruneBuildCache removes the oldest images that builds have left for later
+	// ones, until those that are left hold no more than budget; 0 is no limit. It
+	// removes none that has a name, is a release's, or that another image or a
+	// container needs. It may do nothing while anything is being built.
+	PruneBuildCache(ctx context.Context, budget Bytes) error
 	// Image describes an image of the local store.
 	Image(ctx context.Context, ref string) (Image, error)
 	// EnsureNetwork makes the network unless it is there.

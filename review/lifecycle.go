@@ -17,6 +17,8 @@ type Limits struct {
 	Drain time.Duration `toml:"drain"`
 	// How long the build of an image may take.
 	BuildTimeout time.Duration `toml:"build_timeout"`
+	// Disk that the layers of earlier builds may hold which no app uses: they make the next builds quick. "0" is no limit.
+	BuildCache Bytes `toml:"build_cache"`
 	// How long a container may take to end after its stop signal.
 	StopGrace time.Duration `toml:"stop_grace"`
 }
@@ -120,6 +122,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		}
 		return app, remaining(err, d.undo(ctx))
 	}
+	l.pruneBuildCache(ctx, req.Log)
 	return app, nil
 }
 

@@ -66,7 +66,7 @@ func defaultSettings() Settings {
 		Jobs:      executor.JobDefaults(),
 		Policy:    executor.PolicyDefaults(),
 		Isolation: review.IsolationDefaults(),
-		Limits:    review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second, BuildTimeout: 30 * time.Minute},
+		Limits:    review.Limits{HealthTimeout: 2 * time.Minute, Drain: 10 * time.Second, StopGrace: 10 * time.Second, BuildTimeout: 30 * time.Minute, BuildCache: 20 << 30},
 	}
 }
 

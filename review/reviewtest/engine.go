@@ -107,6 +107,11 @@ func (e *Engine) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 	return built.ID, nil
 }
 
+// PruneBuildCache does nothing: the fake's builds leave nothing but their image.
+func (e *Engine) PruneBuildCache(ctx context.Context, _ review.Bytes) error {
+	return e.Fail.before(ctx, "PruneBuildCache")
+}
+
 // Image describes an image, by its ID or tag.
 func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 	if err := e.Fail.before(ctx, "Image"); err != nil {
