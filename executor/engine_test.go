@@ -195,6 +195,8 @@ func (f *fakeEngine) Build(_ context.Context, spec review.BuildSpec, _ io.Writer
 
 func (f *fakeEngine) PruneBuildCache(context.Context, review.Bytes) error { return nil }
 
+func (f *fakeEngine) Triggers(context.Context, string) ([]string, error) { return nil, nil }
+
 func (f *fakeEngine) Image(context.Context, string) (review.Image, error) {
 	return review.Image{ID: "image", Ports: []uint16{80}, HealthCheck: true}, nil
 }

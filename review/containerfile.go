@@ -82,6 +82,13 @@ func (c *containerfile) images() []string {
 	return names
 }
 
+// basis tells whether a stage is built upon the image.
+func (c *containerfile) basis(name string) bool {
+	return slices.ContainsFunc(c.lines, func(l line) bool {
+		return l.labelOf && slices.ContainsFunc(l.parts, func(p part) bool { return p.image == name })
+	})
+}
+
 // render writes it for one project. ids holds the ID of each image by name.
 func (c *containerfile) render(ids map[string]string, projectID int64) []byte {
 	var b bytes.Buffer

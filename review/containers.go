@@ -20,6 +20,9 @@ type Containers interface {
 	// removes none that has a name, is a release's, or that another image or a
 	// container needs. It may do nothing while anything is being built.
 	PruneBuildCache(ctx context.Context, budget Bytes) error
+	// Triggers returns the instructions that an image of the local store adds to a
+	// build upon it: its ONBUILD.
+	Triggers(ctx context.Context, imageID string) ([]string, error)
 	// Image describes an image of the local store.
 	Image(ctx context.Context, ref string) (Image, error)
 	// EnsureNetwork makes the network unless it is there.

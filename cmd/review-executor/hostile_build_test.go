@@ -134,6 +134,50 @@ func TestHostile_BuildReadsNoArchiveOfTheHost(t *testing.T) {
 	}
 }
 
+// TestHostile_BuildRunsNoTriggerUnseen builds upon an image that somebody has made to
+// do in a build what a Containerfile may not.
+func TestHostile_BuildRunsNoTriggerUnseen(t *testing.T) {
+	name, _ := othersApp(t)
+	for what, trigger := range map[string]string{
+		"an image":     "COPY --from=" + name + " /site/index.html /",
+		"a mount":      "RUN --mount=type=bind,from=" + name + ",target=/x cat /x/site/index.html",
+		"a cache":      "RUN --mount=type=cache,id=8-npm,target=/x cat /x/left",
+		"the host":     "ADD http://127.0.0.1:1/x /",
+		"a variable":   "COPY --chown=$X x y",
+		"a newline":    "RUN true \\\n && cat /x",
+		"what is fine": "RUN echo triggered; false",
+	} {
+		t.Run(what, func(t *testing.T) {
+			j := newTriggerJob(t, "FROM localhost/review-demo/busybox\nONBUILD "+trigger+"\n")
+			got := j.run("build_script", "true").exited(t, buildFailure)
+			if what == "what is fine" || what == "a newline" {
+				got.says(t, "does not build")
+			} else {
+				got.says(t, "image "+j.image+" cannot be built upon", "ONBUILD "+strings.Fields(trigger)[0])
+			}
+			if strings.Contains(got.stdout, "s3cret-of-the-other\n") {
+				t.Errorf("the build reads another project's files:\n%s", got.stdout)
+			}
+		})
+	}
+}
+
+// newTriggerJob deploys what is built upon an image of this Containerfile.
+func newTriggerJob(t *testing.T, containerfile string) *driverJob {
+	t.Helper()
+	j := makeJob(t)
+	name := fmt.Sprintf("localhost/test/triggers-%d:1", j.id)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Containerfile"), []byte(containerfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host.Podman(t, "build", "--quiet", "--network", "none", "--format", "docker", "--tag", name, dir)
+	forget(t, name, j)
+	j.deploys(map[string]string{"Containerfile": "FROM " + name + "\nRUN false\n"})
+	j.image = name
+	return j
+}
+
 // TestHostile_LayersOfProjectsAreApart builds the same Containerfile in two projects,
 // and in one of them twice: only there may the cache be used.
 func TestHostile_LayersOfProjectsAreApart(t *testing.T) {

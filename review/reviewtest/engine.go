@@ -112,6 +112,11 @@ func (e *Engine) PruneBuildCache(ctx context.Context, _ review.Bytes) error {
 	return e.Fail.before(ctx, "PruneBuildCache")
 }
 
+// Triggers are none: the fake knows no ONBUILD.
+func (e *Engine) Triggers(ctx context.Context, _ string) ([]string, error) {
+	return nil, e.Fail.before(ctx, "Triggers")
+}
+
 // Image describes an image, by its ID or tag.
 func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 	if err := e.Fail.before(ctx, "Image"); err != nil {
