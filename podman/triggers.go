@@ -37,7 +37,7 @@ func (p *Podman) Triggers(ctx context.Context, id string) ([]string, error) {
 	sink := &configSink{config: "sha256:" + id}
 	server := &http.Server{Handler: sink}      //nolint:gosec // one client, for one call
 	go func() { _ = server.Serve(listener) }() // until it is closed
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	if err := p.push(ctx, id, listener.Addr().String()+"/image:config"); err != nil {
 		return nil, p.explain(err, "look for triggers of image %s", id)
 	}

@@ -47,7 +47,7 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Labels: map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)},
 	}, source.log(log))
 	done()
-	if context.Cause(ctx) == errBuildTimeout {
+	if errors.Is(context.Cause(ctx), errBuildTimeout) {
 		return Image{}, d.tooLong(containerfile)
 	}
 	if broken := stream.end(); broken != nil {

@@ -87,10 +87,7 @@ func (r *reader) from(node *parser.Node) (line, error) {
 		return line{}, err
 	}
 	l.parts[0].text += platform
-	from, err := r.base(words[0])
-	if err != nil {
-		return line{}, err
-	}
+	from := r.base(words[0])
 	l.parts = append(l.parts, from)
 	l.labelOf = from.image != "" || from.text == "scratch"
 	if err := r.nameStage(name); err != nil {
@@ -149,14 +146,14 @@ func (r *reader) stage(name string) string {
 }
 
 // base is what FROM means by a name: a stage, nothing, or an image.
-func (r *reader) base(name string) (part, error) {
+func (r *reader) base(name string) part {
 	if stage := r.stage(name); stage != "" {
-		return part{text: stage}, nil
+		return part{text: stage}
 	}
 	if name == "scratch" {
-		return part{text: name}, nil
+		return part{text: name}
 	}
-	return part{image: name}, nil
+	return part{image: name}
 }
 
 // source is what COPY --from and RUN --mount=from mean: a stage other than the
