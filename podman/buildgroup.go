@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/bindings/system"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -34,11 +35,7 @@ const (
 
 // newBuildGroup makes one, or none: nil works as a group without members.
 func (p *Podman) newBuildGroup(ctx context.Context, isolation review.Isolation) *buildGroup {
-	if os.Getuid() != 0 || !strings.HasPrefix(p.socket, "unix://") {
-		return nil
-	}
-	info, err := system.Info(p.call(ctx), nil)
-	if err != nil || info.Host.CgroupManager != "cgroupfs" || info.Host.Security.Rootless {
+	if os.Getuid() != 0 || !p.isRoots() || p.cgroupManager(ctx) != "cgroupfs" {
 		return nil
 	}
 	removeAbandoned()
@@ -54,6 +51,34 @@ func (p *Podman) newBuildGroup(ctx context.Context, isolation review.Isolation) 
 		_ = os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.FormatInt(isolation.PIDs, 10)), 0o644) // no file without that controller
 	}
 	return g
+}
+
+// isRoots tells whether the service is root's.
+func (p *Podman) isRoots() bool {
+	file, local := strings.CutPrefix(p.socket, "unix://")
+	info, err := os.Stat(file)
+	if !local || err != nil {
+		return false
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	return known && owner.Uid == 0
+}
+
+// cgroupManager is the service's, as its newest container tells: a build's job has
+// one, and to ask for what the whole host is takes Podman half a second.
+func (p *Podman) cgroupManager(ctx context.Context) string {
+	found, err := containers.List(p.call(ctx), new(containers.ListOptions).WithAll(true).WithLast(1))
+	if err == nil && len(found) == 1 {
+		container, err := containers.Inspect(p.call(ctx), found[0].ID, nil)
+		if err == nil && container.HostConfig != nil && container.HostConfig.CgroupManager != "" {
+			return container.HostConfig.CgroupManager
+		}
+	}
+	info, err := system.Info(p.call(ctx), nil)
+	if err != nil || info.Host == nil {
+		return ""
+	}
+	return info.Host.CgroupManager
 }
 
 // parent is what the build endpoint calls cgroupparent, and takes for the cgroup of
