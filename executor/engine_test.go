@@ -171,7 +171,11 @@ func (f *fakeEngine) Has(_ context.Context, _, file string) (bool, error) {
 func (f *fakeEngine) Tar(_ context.Context, container, dir string) (io.ReadCloser, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: path.Base(dir) + "/Containerfile", Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+	const text = "FROM scratch\n"
+	if err := w.WriteHeader(&tar.Header{Name: path.Base(dir) + "/Containerfile", Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(text))}); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		return nil, err
 	}
 	return io.NopCloser(&archive), f.call("tar", "%s %s", container, dir)
@@ -189,6 +193,10 @@ func (f *fakeEngine) Build(_ context.Context, spec review.BuildSpec, _ io.Writer
 	}
 	return "image", f.call("build", "%s", spec.Tag)
 }
+
+func (f *fakeEngine) PruneBuildCache(context.Context, review.Bytes) error { return nil }
+
+func (f *fakeEngine) Triggers(context.Context, string) ([]string, error) { return nil, nil }
 
 func (f *fakeEngine) Image(context.Context, string) (review.Image, error) {
 	return review.Image{ID: "image", Ports: []uint16{80}, HealthCheck: true}, nil

@@ -9,7 +9,9 @@
 package executor
 
 import (
+	"archive/tar"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -134,6 +136,7 @@ func (e *Executor) request(job Job, settings review.Settings) review.Request {
 		Job:         job.ID,
 		Settings:    settings,
 		Checkout:    checkout{e.Engine, helperName(job.ID), e.projectDir(job)},
+		Pull:        e.pullFor(job),
 		Log:         e.log(),
 	}
 }
@@ -158,6 +161,29 @@ type checkout struct {
 
 func (c checkout) Has(ctx context.Context, file string) (bool, error) {
 	return c.engine.Has(ctx, c.container, path.Join(c.dir, file))
+}
+
+// Read takes the file out of the archive that the engine makes of it, so it opens
+// nothing by name on the host.
+func (c checkout) Read(ctx context.Context, file string, limit int64) ([]byte, error) {
+	archive, err := c.Tar(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer archive.Close()
+	entry := tar.NewReader(archive)
+	h, err := entry.Next()
+	if err != nil {
+		return nil, err
+	}
+	if h.Typeflag != tar.TypeReg || h.Size > limit {
+		return nil, &review.Failure{
+			Kind: review.Build,
+			What: fmt.Sprintf("%s cannot be read: it is no plain file of at most %s", review.Printable(file, 200), review.Bytes(limit)),
+			Hint: "make it one",
+		}
+	}
+	return io.ReadAll(entry)
 }
 
 func (c checkout) Tar(ctx context.Context, dir string) (io.ReadCloser, error) {

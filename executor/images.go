@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ func (e *Executor) pullImages(ctx context.Context, job Job) (pulled, error) {
 		group.Go(func() (err error) {
 			policies, err := e.pullPolicies(image)
 			if err == nil {
-				*into, err = e.pullImage(ctx, image, policies, logins)
+				*into, err = e.pullImage(ctx, image, policies, logins, e.Stdout)
 			}
 			if image.Name == e.Jobs.Image {
 				err = hostsFault(err, "jobs.image")
@@ -50,7 +51,7 @@ func (e *Executor) pullImages(ctx context.Context, job Job) (pulled, error) {
 	}
 	group.Go(func() (err error) {
 		// The version is part of its name, so the registry has nothing newer.
-		all.helper, err = e.pullImage(ctx, Image{Name: e.helperImage()}, []string{review.PullIfNotPresent}, logins)
+		all.helper, err = e.pullImage(ctx, Image{Name: e.helperImage()}, []string{review.PullIfNotPresent}, logins, e.Stdout)
 		return hostsFault(err, "jobs.helper_image")
 	})
 	return all, group.Wait()
@@ -109,19 +110,38 @@ func (e *Executor) helperImage() string {
 }
 
 // pullImage goes through the pull policies until one succeeds.
-func (e *Executor) pullImage(ctx context.Context, image Image, policies []string, logins credentials) (got review.Image, err error) {
+func (e *Executor) pullImage(ctx context.Context, image Image, policies []string, logins credentials, log io.Writer) (got review.Image, err error) {
 	username, password := logins.of(image.Name)
 	for i, policy := range policies {
 		if i > 0 {
-			e.log().Line("WARNING: %v", err)
-			e.log().Line("Trying pull policy %q for image %s", policy, image.Name)
+			review.NewLog(log).Line("WARNING: %v", err)
+			review.NewLog(log).Line("Trying pull policy %q for image %s", policy, image.Name)
 		}
 		pull := review.Pull{Image: image.Name, Policy: policy, Platform: image.Platform, Username: username, Password: password}
-		if got, err = e.Engine.Pull(ctx, pull, e.Stdout); err == nil {
+		if got, err = e.Engine.Pull(ctx, pull, log); err == nil {
 			return got, nil
 		}
 	}
 	return got, err
+}
+
+// pullFor gets images that the job names after prepare, such as the ones that its
+// Containerfile builds upon: as an image that it would run in. See review.Request.
+func (e *Executor) pullFor(job Job) func(ctx context.Context, name string, log io.Writer) (review.Image, error) {
+	return func(ctx context.Context, name string, log io.Writer) (review.Image, error) {
+		if err := e.allowedImage(name); err != nil {
+			return review.Image{}, err
+		}
+		logins, err := e.credentials(job)
+		if err != nil {
+			return review.Image{}, err
+		}
+		image, err := e.pullImage(ctx, Image{Name: name}, e.Jobs.PullPolicy, logins, log)
+		if err != nil {
+			return review.Image{}, err
+		}
+		return image, checkOwner(job, name, image)
+	}
 }
 
 // pullPolicies are those that the job asks for and the host allows.

@@ -108,13 +108,20 @@ func (e *Executor) mayDeploy(job Job) error {
 }
 
 func (e *Executor) allowedImages(job Job) error {
-	if image := e.image(job).Name; image != e.Jobs.Image && !matchAny(e.Policy.Images, image) {
-		return e.denied("images", "image %s may not be used on this host: only %s may", image, strings.Join(e.Policy.Images, ", "))
+	if err := e.allowedImage(e.image(job).Name); err != nil {
+		return err
 	}
 	for _, service := range e.services(job) {
 		if !matchAny(e.Policy.Services, service.Name) {
 			return e.denied("services", "service %s may not be used on this host: only %s may", service.Name, strings.Join(e.Policy.Services, ", "))
 		}
+	}
+	return nil
+}
+
+func (e *Executor) allowedImage(image string) error {
+	if image != e.Jobs.Image && !matchAny(e.Policy.Images, image) {
+		return e.denied("images", "image %s may not be used on this host: only %s may", image, strings.Join(e.Policy.Images, ", "))
 	}
 	return nil
 }

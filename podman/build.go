@@ -30,27 +30,58 @@ var imageID = regexp.MustCompile(`^[0-9a-f]{12,64}\n?$`)
 //
 // The bindings take a directory only, and send a stream again from its middle
 // when the connection breaks; so this speaks to the endpoint itself.
+//
+// When ctx ends, so do the build's processes, if they are in a group: only then
+// does the service end the build and tidy up, so that is waited for. Podman 4.3
+// lets a step run on whose client is gone.
 func (p *Podman) Build(ctx context.Context, spec review.BuildSpec, log io.Writer) (string, error) {
+	if spec.Heredocs && !p.since(4, 8) {
+		return "", noHeredocs(spec)
+	}
+	query := buildQuery(spec)
+	group := p.newBuildGroup(ctx, spec.Isolation)
+	if group != nil {
+		query.Set("cgroupparent", group.parent())
+		defer group.remove()
+	}
+	building, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	ended := make(chan struct{})
+	defer close(ended)
+	defer context.AfterFunc(ctx, func() {
+		if group != nil {
+			group.killUntil(ended)
+		}
+		abandon()
+	})()
+	id, err := p.build(building, spec, query, log)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return id, p.explain(err, "build image %s", spec.Tag)
+}
+
+// build sends the request and reads the answer.
+func (p *Podman) build(ctx context.Context, spec review.BuildSpec, query url.Values, log io.Writer) (string, error) {
 	conn, err := bindings.GetClient(p.conn)
 	if err != nil {
 		return "", err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+buildQuery(spec).Encode(), spec.Context)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/"+apiVersion+"/libpod/build?"+query.Encode(), spec.Context)
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-tar")
 	resp, err := conn.Client.Do(req)
 	if err != nil {
-		return "", p.explain(err, "build image %s", spec.Tag)
+		return "", err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		message, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 		return "", buildFailed(spec, errorMessage(message))
 	}
-	id, err := readBuild(resp.Body, spec, log)
-	return id, p.explain(err, "build image %s", spec.Tag)
+	return readBuild(resp.Body, spec, log)
 }
 
 func buildQuery(spec review.BuildSpec) url.Values {
@@ -69,7 +100,11 @@ func buildQuery(spec review.BuildSpec) url.Values {
 		"layers":       {"true"},
 		"rm":           {"true"},
 		"forcerm":      {"true"},
-		"pullpolicy":   {"missing"},
+		"pullpolicy":   {"never"}, // what it names is there, by its ID
+	}
+	if len(spec.Args) > 0 {
+		args, _ := json.Marshal(spec.Args)
+		query.Set("buildargs", string(args))
 	}
 	if spec.Target != "" {
 		query.Set("target", spec.Target)
@@ -85,7 +120,7 @@ var buildCapabilities = []string{
 }
 
 // isolateBuild gives the steps of a build the capabilities and limits that
-// containers have. The endpoint has no limit of processes, and its user namespaces
+// containers have. The limit of processes is the group's, and the endpoint's user namespaces
 // do not reach the image's files (Podman 4.3).
 func isolateBuild(query url.Values, spec review.BuildSpec) {
 	set := func(key string, value any) {
@@ -153,6 +188,22 @@ func readBuild(stream io.Reader, spec review.BuildSpec, log io.Writer) (string, 
 func cutLastLine(text string) (before, last string) {
 	i := strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n") + 1
 	return text[:i], text[i:]
+}
+
+// since tells whether the service is of this version or a later one.
+func (p *Podman) since(major, minor uint64) bool {
+	version := bindings.ServiceVersion(p.conn)
+	return version != nil && (version.Major > major || version.Major == major && version.Minor >= minor)
+}
+
+// noHeredocs is what a Podman says that would take the lines of a here-document for
+// instructions, which nobody has looked at.
+func noHeredocs(spec review.BuildSpec) error {
+	return &review.Failure{
+		Kind: review.Build,
+		What: fmt.Sprintf("%s has here-documents (<<), which this host's Podman does not know", spec.Containerfile),
+		Hint: "write them as RUN printf '…', or COPY a file; Podman 4.8 and later know them",
+	}
 }
 
 func buildFailed(spec review.BuildSpec, message string) error {

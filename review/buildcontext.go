@@ -11,7 +11,8 @@ import (
 
 // buildContext is the archive of a directory on its way to become the context of a
 // build: the top directory becomes the root, .git stays out (it may hold the
-// job's token), and so do devices and pipes.
+// job's token), and so do devices and pipes. The Containerfile is the one that we
+// have written, whatever the archive has in its place by now.
 //
 // The engine opens the Containerfile and the ignore files by their names on the
 // host. A symbolic link there would make it read the host's own files. When one
@@ -25,13 +26,16 @@ type buildContext struct {
 	err  error
 }
 
-func newBuildContext(archive io.Reader, containerfile string) *buildContext {
+func newBuildContext(archive io.Reader, containerfile string, text []byte) *buildContext {
 	r, w := io.Pipe()
 	c := &buildContext{PipeReader: r, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
 		out := tar.NewWriter(w)
-		c.err = copyContext(out, tar.NewReader(archive), containerfile)
+		c.err = writeFile(out, containerfile, text)
+		if c.err == nil {
+			c.err = copyContext(out, tar.NewReader(archive), containerfile)
+		}
 		if c.err != nil {
 			_ = out.WriteHeader(&tar.Header{Name: containerfile, Typeflag: tar.TypeReg, Mode: 0o644})
 		}
@@ -65,6 +69,9 @@ func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
 			continue
 		}
 		h.Name = name
+		if name == containerfile && h.Typeflag != tar.TypeSymlink {
+			continue // ours was first
+		}
 		switch h.Typeflag {
 		case tar.TypeReg, tar.TypeDir:
 		case tar.TypeLink:
@@ -88,6 +95,14 @@ func copyContext(out *tar.Writer, in *tar.Reader, containerfile string) error {
 			return err
 		}
 	}
+}
+
+func writeFile(out *tar.Writer, name string, text []byte) error {
+	err := out.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(text))})
+	if err == nil {
+		_, err = out.Write(text)
+	}
+	return err
 }
 
 // maxFill is how much of a file is made up to keep a broken stream well-formed.

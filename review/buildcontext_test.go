@@ -33,7 +33,7 @@ func archiveOf(t testing.TB, entries ...tar.Header) []byte {
 // returns its entries by name. The stream must be a whole archive.
 func contextEntries(t testing.TB, archive io.Reader, containerfile string) (map[string]tar.Header, error) {
 	t.Helper()
-	c := newBuildContext(archive, containerfile)
+	c := newBuildContext(archive, containerfile, []byte("FROM ours\n"))
 	entries, err := readEntries(c)
 	if err != nil {
 		t.Fatalf("the stream is no archive: %v", err)
@@ -81,6 +81,9 @@ func TestBuildContext_TopDirectoryGitAndDevicesStayOut(t *testing.T) {
 	got := map[string]string{}
 	for name, h := range entries {
 		got[name] = h.Linkname
+	}
+	if size := entries["Containerfile"].Size; size != int64(len("FROM ours\n")) {
+		t.Errorf("the Containerfile has %d bytes: it is not ours", size)
 	}
 	want := map[string]string{".gitignore": "", "Containerfile": "", "src": "", "src/a": "", "src/hard": "src/a", "src/soft": "/etc/passwd"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -148,7 +151,7 @@ func FuzzBuildContext(f *testing.F) {
 		if clean, err := checkRelative(containerfile); err != nil || clean != containerfile || clean == "." {
 			t.Skip()
 		}
-		c := newBuildContext(bytes.NewReader(archive), containerfile)
+		c := newBuildContext(bytes.NewReader(archive), containerfile, []byte("FROM ours\n"))
 		entries, broken := readEntries(c)
 		if err := c.end(); err == nil && broken != nil {
 			t.Errorf("the stream is no archive (%v), and nothing was wrong with its source", broken)

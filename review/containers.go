@@ -15,6 +15,14 @@ type Containers interface {
 	// build prints goes to log as it comes. A build that fails is a Failure of
 	// the kind Build and leaves no image.
 	Build(ctx context.Context, spec BuildSpec, log io.Writer) (imageID string, err error)
+	// PruneBuildCache removes the oldest images that builds have left for later
+	// ones, until those that are left hold no more than budget; 0 is no limit. It
+	// removes none that has a name, is a release's, or that another image or a
+	// container needs. It may do nothing while anything is being built.
+	PruneBuildCache(ctx context.Context, budget Bytes) error
+	// Triggers returns the instructions that an image of the local store adds to a
+	// build upon it: its ONBUILD.
+	Triggers(ctx context.Context, imageID string) ([]string, error)
 	// Image describes an image of the local store.
 	Image(ctx context.Context, ref string) (Image, error)
 	// EnsureNetwork makes the network unless it is there.
@@ -70,7 +78,9 @@ type BuildSpec struct {
 	Tag           string    // localhost/review/login-form:3f2c1a9-4711
 	Context       io.Reader // a tar stream, its root the build context
 	Containerfile string    // path in the context
+	Heredocs      bool      // it has here-documents: an engine that does not know them must refuse it
 	Target        string    // build stage; "": the last
+	Args          map[string]string
 	Labels        map[string]string
 	Isolation     Isolation // of its steps
 }

@@ -47,6 +47,9 @@ func (d *deploy) pull(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	if err := d.checkTriggers(ctx, name, pulled.ID); err != nil {
+		return Image{}, err
+	}
 	var output bytes.Buffer
 	id, err := d.Containers.Build(ctx, BuildSpec{
 		Tag:           d.tag(),

@@ -71,6 +71,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		{"wait until healthy", d.waitHealthy},
 		{"publish", d.publish},
 		{"retire", d.retire},
+		{"prune build cache", d.pruneBuildCache},
 	})
 }
 

@@ -70,6 +70,7 @@ func (w *world) job(number int64, files map[string]string) review.Request {
 		SHA:         strings.Repeat(fmt.Sprint(number%10), 40),
 		Job:         number,
 		Settings:    defaults(),
+		Pull:        w.engine.Pull,
 		Checkout:    reviewtest.Checkout{Files: files, Fail: func(op string) error { return w.before("checkout " + op) }},
 		Log:         review.NewLog(&bytes.Buffer{}),
 	}

@@ -15,6 +15,10 @@ type Limits struct {
 	AppsPerProject int `toml:"apps_per_project"`
 	// How long an app may take to become healthy, unless the project says otherwise with REVIEW_HEALTH_TIMEOUT.
 	HealthTimeout time.Duration `toml:"health_timeout"`
+	// How long the build of an image may take.
+	BuildTimeout time.Duration `toml:"build_timeout"`
+	// Disk that the layers of earlier builds may hold which no app uses: they make the next builds quick. "0" is no limit.
+	BuildCache Bytes `toml:"build_cache"`
 	// How long a REVIEW_RELEASE_COMMAND may take.
 	ReleaseTimeout time.Duration `toml:"release_timeout"`
 	// How long the release before may take to finish its requests after a redeploy: long answers and WebSockets too.
@@ -31,6 +35,8 @@ func LimitDefaults() Limits {
 		Apps:           2000,
 		AppsPerProject: 200,
 		HealthTimeout:  2 * time.Minute,
+		BuildTimeout:   30 * time.Minute,
+		BuildCache:     20 << 30,
 		ReleaseTimeout: 10 * time.Minute,
 		Drain:          10 * time.Second,
 		StopGrace:      10 * time.Second,
@@ -42,7 +48,7 @@ func LimitDefaults() Limits {
 func (l Limits) Problems() []error {
 	var problems []error
 	for key, value := range map[string]time.Duration{
-		"health_timeout": l.HealthTimeout, "release_timeout": l.ReleaseTimeout, "drain": l.Drain, "stop_grace": l.StopGrace,
+		"health_timeout": l.HealthTimeout, "build_timeout": l.BuildTimeout, "release_timeout": l.ReleaseTimeout, "drain": l.Drain, "stop_grace": l.StopGrace,
 	} {
 		if value <= 0 || value > time.Hour {
 			problems = append(problems, fmt.Errorf("limits.%s: must be more than nothing and at most 1h, not %s", key, value))

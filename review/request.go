@@ -42,6 +42,8 @@ type Request struct {
 type Checkout interface {
 	// Has tells whether there is a file or a symbolic link of that name.
 	Has(ctx context.Context, file string) (bool, error)
+	// Read returns the content of a file of at most limit bytes. More is an error.
+	Read(ctx context.Context, file string, limit int64) ([]byte, error)
 	// Tar streams the directory; its entries are below one top directory.
 	Tar(ctx context.Context, dir string) (io.ReadCloser, error)
 }

@@ -85,10 +85,8 @@ func TestCompanions_AndVolumesComeBackAfterEverythingWasLost(t *testing.T) {
 	if got := body(); got != "released\n" {
 		t.Fatalf("it serves %q", got)
 	}
-	for _, harm := range [][]string{
-		{"kill", "--all"},
-		{"rm", "--all", "--force", "--time", "0"},
-	} {
+	for _, harm := range [][]string{{"ps"}, {"rm", "--all"}} {
+		host.Podman(t, "stop", "--all", "--time", "0")
 		host.Podman(t, harm...)
 		runProgram(t, "sync", "--dry-run").succeeded(t).says(t, "login: would start container review-app-login-db-", "login: would start container review-app-login-3f2c1a9-")
 		runProgram(t, "sync").succeeded(t).says(t, "login: ")
@@ -96,7 +94,8 @@ func TestCompanions_AndVolumesComeBackAfterEverythingWasLost(t *testing.T) {
 			t.Errorf("after podman %v and sync it serves %q", harm, got)
 		}
 	}
-	host.Podman(t, "rm", "--all", "--force", "--time", "0")
+	host.Podman(t, "stop", "--all", "--time", "0")
+	host.Podman(t, "rm", "--all")
 	host.Podman(t, "volume", "prune", "--force")
 	runProgram(t, "sync").succeeded(t)
 	if got := body(); got != "released\n" { // on a new volume

@@ -213,7 +213,7 @@ func TestConformance_CancelledBuildLeavesTheReleaseBefore(t *testing.T) {
 
 	next := j.another().deploying().prepared()
 	word := fmt.Sprintf("%d98765", next.id)
-	t.Cleanup(func() { kill(running(t, word)) }) // Podman 4.3 does not end the step that it is in
+	t.Cleanup(func() { kill(running(t, word)) }) // where it has no cgroup of ours
 	next.checkout(map[string]string{"Containerfile": "FROM " + busybox + "\nRUN echo be''gun; sleep " + word + "\n"}).succeeded(t)
 	next.startRun("build_script", "true").saying("begun").signal(syscall.SIGTERM).wait().exited(t, systemFailure, "was cancelled", "is still serving")
 	next.run("after_script", "true").succeeded(t)

@@ -167,7 +167,8 @@ func (f *faulty) program(with []string, args ...string) result {
 // lose takes the containers away, as a wiped store does.
 func (f *faulty) lose() {
 	f.Helper()
-	host.Podman(f, "rm", "--force", "--time", "0", "--filter", "label=review-executor.app=login")
+	host.Podman(f, "stop", "--time", "0", "--filter", "label=review-executor.app=login")
+	host.Podman(f, "rm", "--filter", "label=review-executor.app=login")
 }
 
 func (f *faulty) startPodman() {

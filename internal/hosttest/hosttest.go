@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,12 +147,16 @@ func (h *Host) Leftovers(t testing.TB) []string {
 		{"ps", "--all", "--filter", "label=review-executor.role", "--format", "container {{.Names}}"},
 		{"volume", "ls", "--format", "volume {{.Name}}"},
 		{"network", "ls", "--filter", "label=review-executor.role", "--format", "network {{.Name}}"},
-		{"images", "--all", "--filter", "readonly=false", "--format", "image {{.Repository}}:{{.Tag}} {{.ID}}"},
+		{"images", "--all", "--filter", "readonly=false", "--format", "image {{.Repository}}:{{.Tag}} {{.ID}} {{.Labels}}"},
 	} {
 		if out := h.Podman(t, list...); out != "" {
 			left = append(left, strings.Split(out, "\n")...)
 		}
 	}
+	// What a failed build has left for the next is no leftover, but the cache.
+	left = slices.DeleteFunc(left, func(line string) bool {
+		return strings.HasPrefix(line, "image <none>:<none> ") && strings.Contains(line, "review-executor.project-id") && !strings.Contains(line, "review-executor.release")
+	})
 	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "tmp/*"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		if err != nil {

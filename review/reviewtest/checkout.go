@@ -31,6 +31,17 @@ func (c Checkout) Has(ctx context.Context, file string) (bool, error) {
 	return there, nil
 }
 
+// Read returns a file's content.
+func (c Checkout) Read(ctx context.Context, file string, limit int64) ([]byte, error) {
+	if err := c.Fail.before(ctx, "Read"); err != nil {
+		return nil, err
+	}
+	if content, there := c.Files[file]; there && int64(len(content)) <= limit {
+		return []byte(content), nil
+	}
+	return nil, errors.New("no such file, or too big: " + file)
+}
+
 // Tar streams a directory, its entries below a top directory of its name.
 func (c Checkout) Tar(ctx context.Context, dir string) (io.ReadCloser, error) {
 	if err := c.Fail.before(ctx, "Tar"); err != nil {

@@ -112,6 +112,16 @@ func (e *Engine) Build(ctx context.Context, spec review.BuildSpec, log io.Writer
 	return built.ID, nil
 }
 
+// PruneBuildCache does nothing: the fake's builds leave nothing but their image.
+func (e *Engine) PruneBuildCache(ctx context.Context, _ review.Bytes) error {
+	return e.Fail.before(ctx, "PruneBuildCache")
+}
+
+// Triggers are none: the fake knows no ONBUILD.
+func (e *Engine) Triggers(ctx context.Context, _ string) ([]string, error) {
+	return nil, e.Fail.before(ctx, "Triggers")
+}
+
 // Image describes an image, by its ID or tag.
 func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 	if err := e.Fail.before(ctx, "Image"); err != nil {
@@ -122,6 +132,20 @@ func (e *Engine) Image(ctx context.Context, ref string) (review.Image, error) {
 	i, err := e.image(ref)
 	if err != nil {
 		return review.Image{}, err
+	}
+	return i.Image, nil
+}
+
+// Pull describes an image that is there, for review.Request.
+func (e *Engine) Pull(ctx context.Context, name string, _ io.Writer) (review.Image, error) {
+	if err := e.Fail.before(ctx, "Pull"); err != nil {
+		return review.Image{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.image(name)
+	if err != nil {
+		return review.Image{}, &review.Failure{Kind: review.Build, What: "image " + name + " cannot be pulled", Cause: err}
 	}
 	return i.Image, nil
 }

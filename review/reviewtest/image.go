@@ -91,7 +91,7 @@ func (e *Engine) step(i *image, line string, log io.Writer) error {
 		return nil
 	case "CMD":
 		return json.Unmarshal([]byte(rest), &i.command)
-	case "COPY":
+	case "COPY", "LABEL":
 		return nil
 	default:
 		return fmt.Errorf("unknown instruction: %q", instruction)
