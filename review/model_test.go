@@ -106,8 +106,8 @@ func (m *model) stepDone(app, step string) {
 	if a == nil {
 		return
 	}
-	switch {
-	case step == "record":
+	switch step {
+	case "record":
 		m.t.Logf("%s commits", a.name)
 		if a.job < m.newest[a.app] {
 			m.t.Errorf("%s overwrites pipeline %d", a.name, m.newest[a.app])
@@ -115,7 +115,7 @@ func (m *model) stepDone(app, step string) {
 		m.newest[a.app] = a.job
 		m.live[a.app] = predicted{release: releaseID(a.job), page: a.page}
 		a.committed = true
-	case step == "mark as stopping":
+	case "mark as stopping":
 		i := appIndex(app)
 		m.live[i], m.newest[i] = predicted{}, 0
 	}
@@ -139,7 +139,7 @@ func (m *model) play() {
 		}
 		var able []*actor
 		for _, a := range m.actors {
-			if !a.blocked && !(a.between && (m.syncing() || m.waitsFor(a.app))) {
+			if wait := a.between && (m.syncing() || m.waitsFor(a.app)); !a.blocked && !wait {
 				able = append(able, a)
 			}
 		}
