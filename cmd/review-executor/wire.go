@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 func newLifecycle(s Settings, engine *podman.Podman) *review.Lifecycle {
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
-		Front:     apache.New(s.Apache, s.Domain),
+		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites")),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,

@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -104,11 +106,22 @@ func (f *Front) Get(host string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for site := range maps.Values(f.sites) {
+		if site.Host == host && site.Root != "" {
+			return read(filepath.Join(site.Root, "index.html"))
+		}
 		if site.Host == host {
 			return get("http://" + site.Backend + "/")
 		}
 	}
 	return "404"
+}
+
+func read(file string) string {
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return "404"
+	}
+	return string(page)
 }
 
 func get(url string) string {
