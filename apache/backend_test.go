@@ -72,3 +72,45 @@ func listen(t *testing.T, address string) net.Listener {
 	t.Cleanup(func() { listener.Close() })
 	return listener
 }
+
+// TestReload_ManyGenerationsOfSocketsLeaveRoom opens a WebSocket before each of
+// many reloads. Each keeps a process of Apache's that has the configuration
+// from before, and new visitors must still find one.
+func TestReload_ManyGenerationsOfSocketsLeaveRoom(t *testing.T) {
+	f := newFront(t, testConfig())
+	chat := review.Site{Name: "chat", Host: "chat." + domain, Release: "r1", Backend: echoes(t)}
+	for i := range 20 {
+		other := app(t, "other", "the other app")
+		other.Release = fmt.Sprintf("r%d", i)
+		apply(t, f, chat, other)
+		conn, err := net.Dial("tcp", "127.0.0.1:"+host.Port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: chat.%s\r\nAuthorization: Basic ZGVtbzpkZW1v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", domain)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("socket %d: %v %v", i, resp, err)
+		}
+	}
+	expect(t, "other", 200, "the other app")
+}
+
+// echoes is a backend that upgrades every connection and holds it.
+func echoes(t *testing.T) string {
+	t.Helper()
+	listener := listen(t, "127.0.0.1:0")
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		rw.ReadByte()
+	})}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(listener)
+	return listener.Addr().String()
+}

@@ -275,6 +275,18 @@ func TestServes_SaysWhoAnswersInstead(t *testing.T) {
 	}
 }
 
+func TestServes_SaysThatApacheHasNoProcessLeft(t *testing.T) {
+	listener := listen(t, "127.0.0.1:0") // takes connections and answers none
+	cfg := testConfig()
+	cfg.Listen = listener.Addr().String()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	err := newTestFront(cfg).Serves(ctx, review.Site{Name: "login", Host: "login." + domain, Release: "r1"})
+	if err == nil || !strings.Contains(review.AsFailure(err).Text(), "raise its ServerLimit") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestServes_UnreadablePasswordsAreToldBeforeAnyVisitorMeetsThem(t *testing.T) {
 	cfg := testConfig()
 	cfg.Htpasswd = filepath.Join(host.Dir, "no-htpasswd")

@@ -109,6 +109,10 @@ start_apache() {
 		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias dir headers mime proxy proxy_http ssl; do
 			[ -e "$modules/mod_$module.so" ] && echo "LoadModule ${module}_module $modules/mod_$module.so"
 		done
+		# With fewer processes a reload often waits a second for the first of them to end. And each
+		# process that still has a WebSocket outlives the reloads.
+		echo "StartServers 8"
+		echo "ServerLimit 128"
 		[ ! -e /etc/mime.types ] || echo "TypesConfig /etc/mime.types"
 		[ "$(id -u)" -ne 0 ] || echo "User www-data"
 		[ "$(id -u)" -ne 0 ] || echo "Group www-data"
