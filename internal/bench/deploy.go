@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gitlab.com/review-executor/review-executor/internal/loadtest"
+)
+
+// deploy measures a redeploy of an unchanged image whose app is ready at once,
+// in turn with what Podman alone takes for it: a build, and a start until the
+// first answer.
+func (b *bench) deploy() []figure {
+	app := b.makeApp()
+	b.redeploy(app) // the first fills the cache
+	b.bareBuild(app)
+	var whole, build, bareBuild, overhead []float64
+	for range 9 {
+		steps := b.redeploy(app)
+		image := b.median(1, func() error { return b.bareBuild(app) }) / 1000
+		start := b.bareStart()
+		whole = append(whole, steps.total())
+		build = append(build, steps.image())
+		bareBuild = append(bareBuild, image)
+		overhead = append(overhead, steps.total()-image-start)
+	}
+	fmt.Fprintf(os.Stderr, "a deploy takes %.2f s, of which the image %.2f s; a bare build %.2f s\n", median(whole), median(build), median(bareBuild))
+	return []figure{
+		{Name: "deploy.redeploy_overhead_s", Value: median(overhead), Unit: "s", Goal: 1},
+		{Name: "deploy.unchanged_build_s", Value: median(build) - median(bareBuild), Unit: "s", Goal: 0.5},
+	}
+}
+
+// makeApp makes a git checkout whose image is that of the load test's app and
+// one small file.
+func (b *bench) makeApp() (dir string) {
+	base := filepath.Join(b.host.Dir, "base")
+	b.failed(os.Mkdir(base, 0o755))
+	b.failed(loadtest.BuildApp(base))
+	b.failed(os.WriteFile(filepath.Join(base, "Containerfile"), []byte(loadtest.Containerfile), 0o644))
+	b.failed(b.podman("build", "--quiet", "--tag", "localhost/bench/app", base))
+	dir = filepath.Join(b.host.Dir, "app")
+	b.makeProject(dir, map[string]string{"Containerfile": "FROM localhost/bench/app\nCOPY page /page\n", "page": "hello\n"})
+	return dir
+}
+
+// bareBuild is "podman build" as one would type it.
+func (b *bench) bareBuild(app string) error {
+	return b.podman("build", "--quiet", "--tag", "localhost/bench/bare", app)
+}
+
+// bareStart is "podman run" until the app's first answer, in seconds.
+func (b *bench) bareStart() float64 {
+	address := freeAddress()
+	took := b.median(1, func() error {
+		if err := b.podman("run", "--detach", "--name", "bench-bare", "--publish", address+":8080", "localhost/bench/bare"); err != nil {
+			return err
+		}
+		return answers(address)
+	})
+	b.failed(b.podman("rm", "--force", "--time", "0", "bench-bare"))
+	return took / 1000
+}
+
+// podman runs the host's podman command.
+func (b *bench) podman(args ...string) error {
+	if out, err := exec.Command(filepath.Join(b.host.Dir, "podman"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("podman %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// appsRatio is the time of a deploy with 1,000 other apps on the host over that
+// with 10, on two hosts that take turns.
+func (few *bench) appsRatio() []figure {
+	many, err := newBench()
+	if few.failed(err) {
+		return nil
+	}
+	defer func() { _ = many.host.Down() }()
+	times := map[*bench][]float64{}
+	apps := map[*bench]string{few: few.withApps(10), many: many.withApps(1000)}
+	for range 9 {
+		for _, b := range []*bench{few, many} {
+			times[b] = append(times[b], b.redeploy(apps[b]).total())
+		}
+	}
+	few.failed(many.err)
+	fmt.Fprintf(os.Stderr, "a deploy takes %.2f s with 10 other apps and %.2f s with 1,000\n", median(times[few]), median(times[many]))
+	return []figure{{Name: "deploy.apps_1000_ratio", Value: median(times[many]) / median(times[few]), Goal: 1.2}}
+}
+
+// withApps publishes n apps and deploys one of its own.
+func (b *bench) withApps(n int) (app string) {
+	b.record(n)
+	app = b.makeApp()
+	b.failed(b.command("front")())
+	time.Sleep(2 * time.Second) // for Apache's old processes to end
+	b.redeploy(app)
+	return app
+}
