@@ -74,24 +74,26 @@ func (b *bench) podman(args ...string) error {
 	return nil
 }
 
-// appsRatio is the time of a deploy with 1,000 other apps on the host over that
-// with 10, on two hosts that take turns.
+// appsRatio is the time of a deploying job with 1,000 other apps on the host over
+// that with 10, on two hosts that take turns.
 func (few *bench) appsRatio() []figure {
 	many, err := newBench()
 	if few.failed(err) {
 		return nil
 	}
 	defer func() { _ = many.host.Down() }()
-	times := map[*bench][]float64{}
+	jobs, deploys := map[*bench][]float64{}, map[*bench][]float64{}
 	apps := map[*bench]string{few: few.withApps(10), many: many.withApps(1000)}
 	for range 9 {
 		for _, b := range []*bench{few, many} {
-			times[b] = append(times[b], b.redeploy(apps[b]).total())
+			steps := b.redeploy(apps[b])
+			jobs[b], deploys[b] = append(jobs[b], steps.job()), append(deploys[b], steps.total())
 		}
 	}
 	few.failed(many.err)
-	fmt.Fprintf(os.Stderr, "a deploy takes %.2f s with 10 other apps and %.2f s with 1,000\n", median(times[few]), median(times[many]))
-	return []figure{{Name: "deploy.apps_1000_ratio", Value: median(times[many]) / median(times[few]), Goal: 1.2}}
+	fmt.Fprintf(os.Stderr, "with 10 other apps and with 1,000: a job takes %.2f s and %.2f s, the deploy in it %.2f s and %.2f s\n",
+		median(jobs[few]), median(jobs[many]), median(deploys[few]), median(deploys[many]))
+	return []figure{{Name: "deploy.apps_1000_ratio", Value: median(jobs[many]) / median(jobs[few]), Goal: 1.2}}
 }
 
 // withApps publishes n apps and deploys one of its own.

@@ -14,9 +14,9 @@ import (
 
 // steps is when a deploy began, had its image and was over, by its job log.
 type steps struct {
-	line                 bytes.Buffer
-	log                  bytes.Buffer
+	line, log            bytes.Buffer
 	began, imaged, ready time.Time
+	wholeJob             time.Duration
 }
 
 // Write takes the job log as it comes.
@@ -40,9 +40,11 @@ func (s *steps) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// total and image are in seconds.
+// total, image and job are in seconds: the deploy, its image, and all stages of
+// the job.
 func (s *steps) total() float64 { return s.ready.Sub(s.began).Seconds() }
 func (s *steps) image() float64 { return s.imaged.Sub(s.began).Seconds() }
+func (s *steps) job() float64   { return s.wholeJob.Seconds() }
 
 // redeploy runs a deploying job of the app through all stages, as gitlab-runner
 // would, and returns when what happened.
@@ -51,7 +53,9 @@ func (b *bench) redeploy(app string) *steps { return b.redeployWith(app, b.host.
 func (b *bench) redeployWith(app, config string) *steps {
 	s := &steps{}
 	job := runner.Job{Dir: app, Script: []string{"true"}, Environment: "review/bench", Action: "start"}
+	started := time.Now()
 	err := job.Run(context.Background(), []string{b.program, "--config", config}, s)
+	s.wholeJob = time.Since(started)
 	if err == nil && s.ready.IsZero() {
 		err = fmt.Errorf("the job deployed nothing")
 	}
