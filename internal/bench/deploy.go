@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"gitlab.com/review-executor/review-executor/internal/loadtest"
 )
@@ -17,7 +16,7 @@ import (
 func (b *bench) deploy() []figure {
 	app := b.makeApp()
 	b.redeploy(app) // the first fills the cache
-	b.bareBuild(app)
+	b.failed(b.bareBuild(app))
 	var whole, build, bareBuild, overhead []float64
 	for range 9 {
 		steps := b.redeploy(app)
@@ -72,36 +71,4 @@ func (b *bench) podman(args ...string) error {
 		return fmt.Errorf("podman %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-// appsRatio is the time of a deploying job with 1,000 other apps on the host over
-// that with 10, on two hosts that take turns.
-func (few *bench) appsRatio() []figure {
-	many, err := newBench()
-	if few.failed(err) {
-		return nil
-	}
-	defer func() { _ = many.host.Down() }()
-	jobs, deploys := map[*bench][]float64{}, map[*bench][]float64{}
-	apps := map[*bench]string{few: few.withApps(10), many: many.withApps(1000)}
-	for range 9 {
-		for _, b := range []*bench{few, many} {
-			steps := b.redeploy(apps[b])
-			jobs[b], deploys[b] = append(jobs[b], steps.job()), append(deploys[b], steps.total())
-		}
-	}
-	few.failed(many.err)
-	fmt.Fprintf(os.Stderr, "with 10 other apps and with 1,000: a job takes %.2f s and %.2f s, the deploy in it %.2f s and %.2f s\n",
-		median(jobs[few]), median(jobs[many]), median(deploys[few]), median(deploys[many]))
-	return []figure{{Name: "deploy.apps_1000_ratio", Value: median(jobs[many]) / median(jobs[few]), Goal: 1.2}}
-}
-
-// withApps publishes n apps and deploys one of its own.
-func (b *bench) withApps(n int) (app string) {
-	b.record(n)
-	app = b.makeApp()
-	b.failed(b.command("front")())
-	time.Sleep(2 * time.Second) // for Apache's old processes to end
-	b.redeploy(app)
-	return app
 }

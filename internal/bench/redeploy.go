@@ -72,7 +72,7 @@ func freeAddress() string {
 	if err != nil {
 		return ""
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()
 }
 

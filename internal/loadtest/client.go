@@ -70,7 +70,7 @@ func socket(t Target, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	reader, err := t.upgrade(conn)
 	if err != nil {
 		return err
