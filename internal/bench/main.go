@@ -51,6 +51,7 @@ func run(parts []string) error {
 		{"deploy", (*bench).deploy},
 		{"apps", (*bench).appsRatio},
 		{"load", (*bench).load},
+		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
