@@ -29,11 +29,13 @@ import (
 type Front struct {
 	cfg    Config
 	domain string
+	sites  string
 }
 
-// New returns the front of the apps under domain. cfg must have no Problems.
-func New(cfg Config, domain string) *Front {
-	return &Front{cfg: cfg, domain: domain}
+// New returns the front of the apps under domain. Files that it serves itself
+// are below the directory sites. cfg must have no Problems.
+func New(cfg Config, domain, sites string) *Front {
+	return &Front{cfg: cfg, domain: domain, sites: sites}
 }
 
 // URL is where a browser finds the host.
@@ -93,7 +95,7 @@ func (f *Front) render(sites []review.Site) (want files, refused map[string]erro
 	}
 	refused = map[string]error{}
 	for _, site := range sites {
-		vhost, err := renderSite(f.cfg, f.domain, site)
+		vhost, err := f.renderSite(site)
 		if err != nil {
 			refused[site.Name] = err
 			continue

@@ -33,6 +33,11 @@ func testConfig() Config {
 	}
 }
 
+// sites is the directory of the static sites.
+func sites() string { return filepath.Join(host.Dir, "state", "sites") }
+
+func newTestFront(cfg Config) *Front { return New(cfg, domain, sites()) }
+
 // newFront is a front of the test's Apache that serves nothing again after the
 // test.
 func newFront(t testing.TB, cfg Config) *Front {
@@ -41,11 +46,11 @@ func newFront(t testing.TB, cfg Config) *Front {
 		t.Fatal(problems)
 	}
 	t.Cleanup(func() {
-		if _, err := New(testConfig(), domain).Apply(context.Background(), nil, nil); err != nil {
+		if _, err := newTestFront(testConfig()).Apply(context.Background(), nil, nil); err != nil {
 			t.Error(err)
 		}
 	})
-	return New(cfg, domain)
+	return newTestFront(cfg)
 }
 
 // app starts a backend that answers with text and what it got.
@@ -128,11 +133,11 @@ func TestApply_ReloadIsMadeUpForAfterAKill(t *testing.T) {
 	killed := testConfig()
 	killed.Reload.Command = []string{"false"}
 	f := newFront(t, testConfig())
-	if _, err := New(killed, domain).Apply(context.Background(), []review.Site{site}, nil); err == nil {
+	if _, err := newTestFront(killed).Apply(context.Background(), []review.Site{site}, nil); err == nil {
 		t.Fatal("a reload that fails is no error")
 	}
 	// As if the process had died before it could take the file back.
-	vhost, err := renderSite(testConfig(), domain, site)
+	vhost, err := f.renderSite(site)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func TestApply_FailedReloadRestoresTheFiles(t *testing.T) {
 	}
 	cfg := testConfig()
 	cfg.Reload.Command = []string{"sh", "-c", "echo no permission; exit 4"}
-	_, err = New(cfg, domain).Apply(context.Background(), []review.Site{app(t, "login", "the second"), app(t, "new", "new")}, nil)
+	_, err = newTestFront(cfg).Apply(context.Background(), []review.Site{app(t, "login", "the second"), app(t, "new", "new")}, nil)
 	if err == nil || !strings.Contains(review.AsFailure(err).Text(), "no permission") {
 		t.Errorf("error %v", err)
 	}
@@ -266,6 +271,18 @@ func TestServes_SaysWhoAnswersInstead(t *testing.T) {
 	defer cancel()
 	err := f.Serves(ctx, site)
 	if err == nil || !strings.Contains(err.Error(), "does not serve login.review.localhost") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestServes_SaysThatApacheHasNoProcessLeft(t *testing.T) {
+	listener := listen(t, "127.0.0.1:0") // takes connections and answers none
+	cfg := testConfig()
+	cfg.Listen = listener.Addr().String()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	err := newTestFront(cfg).Serves(ctx, review.Site{Name: "login", Host: "login." + domain, Release: "r1"})
+	if err == nil || !strings.Contains(review.AsFailure(err).Text(), "raise its ServerLimit") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -13,9 +13,10 @@ import (
 // a virtual host is refused before it is rendered, or Apache accepts it, as one
 // more host of one name, and asks for the password there.
 func FuzzVhost(f *testing.F) {
-	type seed struct{ name, host, release, backend, htpasswd, listen string }
-	good := seed{"login", "login.review.localhost", "3f2c1a9-4711", "127.0.0.1:8080", "/etc/htpasswd", "127.0.0.1"}
-	seeds := []seed{good}
+	type seed struct{ name, host, release, backend, htpasswd, listen, root string }
+	good := seed{"login", "login.review.localhost", "3f2c1a9-4711", "127.0.0.1:8080", "/etc/htpasswd", "127.0.0.1", ""}
+	files := seed{"login", "login.review.localhost", "3f2c1a9-4711", "", "/etc/htpasswd", "127.0.0.1", sites() + "/login/3f2c1a9-4711"}
+	seeds := []seed{good, files}
 	for _, hostile := range []string{
 		"", "x\"", "x\n</VirtualHost>\n<VirtualHost *:1>", "x\r", "${HOME}", "$1", "%{ENV:PATH}", "x\\\n", "x\x00y", "x y", "*.review.localhost",
 		"../../etc/passwd", "xn--e1afmkfd", strings.Repeat("x", 64), "ÜNÏ", "X", "-x", "x-", "<If true>", "#", "|/bin/sh", "00-unknown", "zz-unknown",
@@ -28,26 +29,32 @@ func FuzzVhost(f *testing.F) {
 			}
 			seeds = append(seeds, s)
 		}
+		s := files
+		s.root = sites() + "/" + hostile
+		seeds = append(seeds, s)
 	}
 	seeds = append(seeds,
-		seed{"a", "a.review.localhost", "r", "[::1]:9", "/a b/c@d", "*"},
-		seed{"a", "a.review.localhost", "r", "127.0.0.1:80#", "/a", "127.0.0.1"},
-		seed{"a", "a.review.localhost", "r", "10.0.0.1:80", "/a", "127.0.0.1"},
-		seed{"a", "a.review.localhost", "r", "127.0.0.1:080", "/a", "127.0.0.1"},
-		seed{"a", "a.review.localhost", "r", "[::1%lo]:80", "/a", "127.0.0.1"},
+		seed{"a", "a.review.localhost", "r", "[::1]:9", "/a b/c@d", "*", ""},
+		seed{"a", "a.review.localhost", "r", "127.0.0.1:80#", "/a", "127.0.0.1", ""},
+		seed{"a", "a.review.localhost", "r", "10.0.0.1:80", "/a", "127.0.0.1", ""},
+		seed{"a", "a.review.localhost", "r", "127.0.0.1:080", "/a", "127.0.0.1", ""},
+		seed{"a", "a.review.localhost", "r", "[::1%lo]:80", "/a", "127.0.0.1", ""},
+		seed{"a", "a.review.localhost", "r", "127.0.0.1:80", "/a", "127.0.0.1", sites() + "/a"},
+		seed{"a", "a.review.localhost", "r", "", "/a", "127.0.0.1", "/etc"},
+		seed{"a", "a.review.localhost", "r", "", "/a", "127.0.0.1", sites() + "/a b/c@d,e"},
 	)
 	for _, s := range seeds {
-		f.Add(s.name, s.host, s.release, s.backend, s.htpasswd, s.listen)
+		f.Add(s.name, s.host, s.release, s.backend, s.htpasswd, s.listen, s.root)
 	}
-	f.Fuzz(func(t *testing.T, name, hostname, release, backend, htpasswd, listen string) {
+	f.Fuzz(func(t *testing.T, name, hostname, release, backend, htpasswd, listen, root string) {
 		cfg := testConfig()
 		cfg.Htpasswd = htpasswd
 		cfg.Listen = listen + ":" + host.Port
 		if len(cfg.Problems()) > 0 {
 			return
 		}
-		site := review.Site{Name: name, Host: hostname, Release: release, Backend: backend}
-		if _, err := renderSite(cfg, domain, site); err != nil {
+		site := review.Site{Name: name, Host: hostname, Release: release, Backend: backend, Root: root}
+		if _, err := newTestFront(cfg).renderSite(site); err != nil {
 			return
 		}
 		judge(t, cfg, site)

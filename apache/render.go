@@ -3,8 +3,10 @@ package apache
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/template"
@@ -25,33 +27,54 @@ var releasePattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 
 // checkSite refuses whatever would mean more to Apache's parser than a name,
 // an address and an identifier. Records are data that others may have written.
-func checkSite(site review.Site, domain string) error {
+func (f *Front) checkSite(site review.Site) error {
 	if err := review.CheckLabel(site.Name); err != nil {
 		return err
 	}
-	if site.Host != site.Name+"."+domain {
-		return fmt.Errorf("host %s is not %s.%s", review.Printable(site.Host, 80), site.Name, domain)
+	if site.Host != site.Name+"."+f.domain {
+		return fmt.Errorf("host %s is not %s.%s", review.Printable(site.Host, 80), site.Name, f.domain)
 	}
 	if !releasePattern.MatchString(site.Release) {
 		return fmt.Errorf("release %s is not made of letters, digits and hyphens", review.Printable(site.Release, 80))
 	}
-	backend, err := netip.ParseAddrPort(site.Backend)
-	if err != nil || !backend.Addr().IsLoopback() || backend.Addr().Zone() != "" || backend.Port() == 0 || backend.String() != site.Backend {
-		return fmt.Errorf("backend %s is not an address and port on loopback", review.Printable(site.Backend, 80))
+	if (site.Backend == "") == (site.Root == "") {
+		return errors.New("a site has either a backend or a directory of files")
+	}
+	if site.Root != "" {
+		return f.checkRoot(site.Root)
+	}
+	return checkBackend(site.Backend)
+}
+
+func checkBackend(address string) error {
+	backend, err := netip.ParseAddrPort(address)
+	if err != nil || !backend.Addr().IsLoopback() || backend.Addr().Zone() != "" || backend.Port() == 0 || backend.String() != address {
+		return fmt.Errorf("backend %s is not an address and port on loopback", review.Printable(address, 80))
 	}
 	return nil
 }
 
-// renderSite returns the virtual host of one app. cfg must have no Problems.
-func renderSite(cfg Config, domain string, site review.Site) ([]byte, error) {
-	if err := checkSite(site, domain); err != nil {
+// checkRoot keeps every other directory of the host from being served.
+func (f *Front) checkRoot(root string) error {
+	if err := checkPath(root); err != nil {
+		return fmt.Errorf("directory of files: %w", err)
+	}
+	if !strings.HasPrefix(root, filepath.Clean(f.sites)+"/") {
+		return fmt.Errorf("directory of files %s is not below %s", review.Printable(root, 200), f.sites)
+	}
+	return nil
+}
+
+// renderSite returns the virtual host of one app.
+func (f *Front) renderSite(site review.Site) ([]byte, error) {
+	if err := f.checkSite(site); err != nil {
 		return nil, err
 	}
 	return execute("vhost.conf.tmpl", struct {
 		Config
 		Mark, Scheme string
 		Site         review.Site
-	}{cfg, mark, cfg.scheme(), site})
+	}{f.cfg, mark, f.cfg.scheme(), site})
 }
 
 // renderUnknown returns the two virtual hosts that answer 404 for a host that

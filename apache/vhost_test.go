@@ -34,11 +34,18 @@ func TestRender_Golden(t *testing.T) {
 	secure := plain
 	secure.Listen, secure.TLSCertificate, secure.TLSKey = "*:443", "/etc/ssl/review.pem", "/etc/ssl/review.key"
 	site := review.Site{Name: "login-form", Host: "login-form.review.example.org", Release: "3f2c1a9-4711", Backend: "127.0.0.1:34817"}
+	static := review.Site{Name: "handbook", Host: "handbook.review.example.org", Release: "3f2c1a9-4711", Root: "/var/lib/review-executor/sites/handbook/3f2c1a9-4711"}
 	for name, cfg := range map[string]Config{"plain": plain, "tls": secure} {
-		vhost, err := renderSite(cfg, "review.example.org", site)
+		front := New(cfg, "review.example.org", "/var/lib/review-executor/sites")
+		vhost, err := front.renderSite(site)
 		if err != nil {
 			t.Fatal(err)
 		}
+		files, err := front.renderSite(static)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+"-static.conf", files)
 		unknown, err := renderUnknown(cfg, "review.example.org")
 		if err != nil {
 			t.Fatal(err)
@@ -227,11 +234,11 @@ func wildcardCertificate(t *testing.T, roots *x509.CertPool) (certificate, key s
 
 func TestURL_LeavesOutTheUsualPort(t *testing.T) {
 	for listen, want := range map[string]string{"*:80": "http://a.b", "*:8080": "http://a.b:8080", "[::1]:80": "http://a.b"} {
-		if got := New(Config{Listen: listen}, "b").URL("a.b"); got != want {
+		if got := New(Config{Listen: listen}, "b", "/sites").URL("a.b"); got != want {
 			t.Errorf("%s: %s, want %s", listen, got, want)
 		}
 	}
-	if got := New(Config{Listen: "*:443", TLSCertificate: "/c"}, "b").URL("a.b"); got != "https://a.b" {
+	if got := New(Config{Listen: "*:443", TLSCertificate: "/c"}, "b", "/sites").URL("a.b"); got != "https://a.b" {
 		t.Errorf("TLS: %s", got)
 	}
 }

@@ -42,13 +42,17 @@ func (f *Front) Serves(ctx context.Context, site review.Site) error {
 }
 
 func notServing(site review.Site, address, got string, err error) error {
+	hint := "not your branch: the host's administrator should check apache.listen, and that Apache includes apache.vhost_dir"
+	if errors.Is(err, context.DeadlineExceeded) { // it listens, but nobody takes the connection
+		hint = "not your branch: WebSockets may hold every process that Apache may start; the host's administrator should raise its ServerLimit and restart it"
+	}
 	if err == nil {
 		err = fmt.Errorf("%s answered for release %q, not %q", address, got, site.Release)
 	}
 	return &review.Failure{
 		What:  fmt.Sprintf("Apache was reloaded but does not serve %s", site.Host),
 		Cause: err,
-		Hint:  "not your branch: the host's administrator should check apache.listen, and that Apache includes apache.vhost_dir",
+		Hint:  hint,
 	}
 }
 

@@ -132,6 +132,6 @@ type Site struct {
 	Name    string // names the virtual host's file
 	Host    string
 	Release string // sent as X-Review-Release, so that a change of front can be seen from outside
-	Backend string // where its container answers, or else
-	Root    string // the directory of its files
+	Backend string // address on loopback that requests go to; "": the site is files
+	Root    string // directory of the files that the front serves itself; "": the site has a backend
 }

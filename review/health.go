@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	firstProbes  = 20 * time.Millisecond // between the first, and twice as long each time
 	probeEvery   = 200 * time.Millisecond
 	probeTimeout = 5 * time.Second // one answer
 	lastLines    = 50              // of the app's log, in a failure
@@ -33,7 +34,7 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 	defer cancel()
 
 	answer := "nothing yet"
-	for {
+	for pause := firstProbes; ; pause = min(2*pause, probeEvery) {
 		healthy, got := probe(limited)
 		if healthy {
 			d.log.Step("health", "%s after %s", got, Since(started))
@@ -50,7 +51,7 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 			return ctx.Err()
 		case <-limited.Done():
 			return d.unhealthy(ctx, timeout, answer)
-		case <-time.After(probeEvery):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -106,9 +106,14 @@ start_apache() {
 		echo "PidFile $dir/apache/pid"
 		echo "ErrorLog $dir/apache.log"
 		echo "ServerName localhost"
-		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias headers proxy proxy_http ssl; do
+		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias dir headers mime proxy proxy_http ssl; do
 			[ -e "$modules/mod_$module.so" ] && echo "LoadModule ${module}_module $modules/mod_$module.so"
 		done
+		# With fewer processes a reload more often waits a second for the first of them to end. And
+		# each process that still has a WebSocket outlives the reloads.
+		echo "StartServers 5"
+		echo "ServerLimit 128"
+		[ ! -e /etc/mime.types ] || echo "TypesConfig /etc/mime.types"
 		[ "$(id -u)" -ne 0 ] || echo "User www-data"
 		[ "$(id -u)" -ne 0 ] || echo "Group www-data"
 		echo "IncludeOptional $dir/extra.conf"
@@ -120,6 +125,13 @@ start_apache() {
 	END
 	mv "$dir/apache-command" "$dir/apache.sh"
 	chmod 755 "$dir/apache.sh"
+	# The configuration has just been tested, so a signal will do: "-k graceful", which also starts
+	# an Apache that does not run, would read it once more.
+	cat >"$dir/apache-reload" <<-END
+		#!/bin/sh
+		kill -USR1 "\$(cat $dir/apache/pid)" 2>/dev/null || exec $dir/apache.sh -k graceful
+	END
+	chmod 755 "$dir/apache-reload"
 	for _ in $(seq 20); do
 		port=$((RANDOM % 20000 + 20000))
 		echo "Listen 127.0.0.1:$port" >"$dir/extra.conf"
@@ -145,7 +157,7 @@ configure() {
 		listen = "127.0.0.1:$port"
 		htpasswd = "$dir/htpasswd"
 		configtest = ["$dir/apache.sh", "-t"]
-		reload = ["$dir/apache.sh", "-k", "graceful"]
+		reload = ["$dir/apache-reload"]
 
 		[jobs]
 		image = "localhost/review-demo/debian"

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ var afterStep = func() {}
 func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *review.Lifecycle {
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
-		Front:     apache.New(s.Apache, s.Domain),
+		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites")),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"gitlab.com/review-executor/review-executor/runner"
 )
 
 // spent is what the process of one stage has taken.
@@ -58,4 +63,54 @@ func readSpent(file string) ([]spent, error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// spent runs a job with the script and returns what each of its stages has
+// spent. With a Containerfile, it deploys and is stopped again.
+func (b *bench) spent(script ...string) []spent {
+	file := filepath.Join(b.host.Dir, "spent")
+	_ = os.Remove(file)
+	self, err := os.Executable()
+	if b.failed(err) {
+		return nil
+	}
+	executor := []string{self, "stage", file, b.program, "--config", b.host.Config()}
+	job := runner.Job{Dir: b.project, Script: script}
+	if len(script) > 1 {
+		job.Environment = "review/bench"
+		job.Variables = map[string]string{"REVIEW_HEALTH_PATH": "/bin/busybox"}
+	}
+	if err = job.Run(context.Background(), executor, io.Discard); err == nil && job.Environment != "" {
+		err = exec.Command(b.program, "--config", b.host.Config(), "stop", "bench").Run()
+	}
+	all, readErr := readSpent(file)
+	b.failed(errors.Join(err, readErr))
+	return all
+}
+
+// ownWork is the median time, over n empty jobs, of each of its stages.
+func (b *bench) ownWork(n int) []float64 {
+	var stages [][]float64
+	for range n {
+		for i, stage := range b.spent("true") {
+			if i == len(stages) {
+				stages = append(stages, nil)
+			}
+			stages[i] = append(stages[i], stage.OwnMS)
+		}
+	}
+	medians := []float64{0}
+	for _, times := range stages {
+		medians = append(medians, median(times))
+	}
+	return medians
+}
+
+// most is the largest of a figure among stages.
+func most(stages []spent, figure func(spent) float64) float64 {
+	largest := 0.0
+	for _, stage := range stages {
+		largest = max(largest, figure(stage))
+	}
+	return largest
 }

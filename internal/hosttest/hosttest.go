@@ -121,6 +121,12 @@ func (h *Host) Get(t testing.TB, host, path string, password bool) Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h.Do(t, req, host, password)
+}
+
+// Do sends a request to Apache for a host name. Redirects are not followed.
+func (h *Host) Do(t testing.TB, req *http.Request, host string, password bool) Answer {
+	t.Helper()
 	req.Host = host
 	if password {
 		req.SetBasicAuth("demo", "demo")

@@ -107,17 +107,21 @@ func (f *Front) Get(host string) string {
 	defer f.mu.Unlock()
 	for site := range maps.Values(f.sites) {
 		if site.Host == host && site.Root != "" {
-			page, err := os.ReadFile(filepath.Join(site.Root, "index.html"))
-			if err != nil {
-				return "503"
-			}
-			return string(page)
+			return read(filepath.Join(site.Root, "index.html"))
 		}
 		if site.Host == host {
 			return get("http://" + site.Backend + "/")
 		}
 	}
 	return "404"
+}
+
+func read(file string) string {
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return "404"
+	}
+	return string(page)
 }
 
 func get(url string) string {
