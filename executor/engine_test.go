@@ -208,6 +208,8 @@ func (f *fakeEngine) Logs(context.Context, string, int) ([]string, error) {
 	return []string{"last words"}, nil
 }
 
+func (f *fakeEngine) Tag(context.Context, string, string) error { return nil }
+
 func (f *fakeEngine) Untag(context.Context, string) error { return nil }
 
 func (f *fakeEngine) Resume(_ context.Context, id string) error { return f.call("resume", "%s", id) }

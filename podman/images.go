@@ -64,6 +64,12 @@ func (p platform) runs(image *types.ImageInspectReport) bool {
 	return (image.Os == "" || image.Os == p.os) && (image.Architecture == "" || image.Architecture == p.arch)
 }
 
+// Tag gives an image another name.
+func (p *Podman) Tag(ctx context.Context, id, name string) error {
+	i := strings.LastIndex(name, ":")
+	return p.explain(images.Tag(p.call(ctx), id, name[i+1:], name[:max(i, 0)], nil), "tag image %s", name)
+}
+
 // Untag takes a name off an image. One that was pulled by its digest loses all.
 func (p *Podman) Untag(ctx context.Context, name string) error {
 	named, err := reference.ParseNormalizedNamed(name)

@@ -49,11 +49,7 @@ func (p *Podman) Objects(ctx context.Context, labels map[string]string) ([]revie
 		return nil, err
 	}
 	for _, i := range built {
-		o := review.Object{Kind: "image", Name: i.ID, Labels: i.Labels}
-		if len(i.RepoTags) > 0 {
-			o.Name = i.RepoTags[0]
-		}
-		add(o)
+		add(i)
 	}
 	return all, nil
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings/containers"
-	"github.com/containers/podman/v5/pkg/bindings/images"
 	"github.com/containers/podman/v5/pkg/bindings/network"
 	"github.com/containers/podman/v5/pkg/bindings/volumes"
 	"github.com/containers/podman/v5/pkg/domain/entities/types"
@@ -146,43 +145,6 @@ func (p *Podman) removeVolumes(ctx context.Context, labels map[string]string) er
 		}
 	}
 	return errors.Join(failed...)
-}
-
-func (p *Podman) removeImages(ctx context.Context, labels map[string]string) error {
-	found, err := p.images(ctx, labels)
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, image := range found {
-		_, errs := images.Remove(p.call(ctx), []string{image.ID}, new(images.RemoveOptions).WithForce(true).WithIgnore(true))
-		for _, err := range errs {
-			if !notFound(err) {
-				failed = append(failed, p.explain(err, "remove image %s", image.ID))
-			}
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// images lists what carries all of the labels. Podman fails to list when
-// anybody removes an image meanwhile, so it is asked again.
-func (p *Podman) images(ctx context.Context, labels map[string]string) ([]*types.ImageSummary, error) {
-	var found []*types.ImageSummary
-	err := retry(ctx, func() (err error) {
-		found, err = images.List(p.call(ctx), new(images.ListOptions).WithFilters(labelFilter(labels)))
-		return err
-	})
-	found = slices.DeleteFunc(found, func(image *types.ImageSummary) bool { return !carries(image.Labels, labels) || !builtHere(image) })
-	return found, p.explain(err, "list images")
-}
-
-// builtHere tells an image that a deploy has built from one that somebody has
-// pulled, whose labels may be anything.
-func builtHere(image *types.ImageSummary) bool {
-	return !slices.ContainsFunc(slices.Concat(image.RepoTags, image.RepoDigests), func(name string) bool {
-		return name != "<none>:<none>" && !strings.HasPrefix(name, "localhost/review/")
-	})
 }
 
 const (

@@ -48,13 +48,17 @@ type Containers interface {
 	Listens(ctx context.Context, id string, ports []uint16) (bool, error)
 	// Logs returns the last lines that the container wrote, oldest first.
 	Logs(ctx context.Context, id string, lines int) ([]string, error)
-	// Objects returns what carries all of the labels. An empty value means not to
+	// Objects returns what carries all of the labels; of an image, ImageName tells the
+	// app and the release, too, and its own labels count only if it was built here. An empty value means not to
 	// carry it, and AnyValue to carry any but an empty one.
 	Objects(ctx context.Context, labels map[string]string) ([]Object, error)
-	// Untag takes a name off an image, which stays as long as something is built on it.
+	// Tag gives an image another name.
+	Tag(ctx context.Context, id, name string) error
+	// Untag takes a name off an image, which stays as long as it has another.
 	Untag(ctx context.Context, name string) error
 	// Remove removes the containers, networks, volumes and images that carry
-	// all of the labels, as Objects understands them. Running containers get
+	// all of the labels, as Objects understands them. An image that has other names
+	// only loses this one. Running containers get
 	// their stop signal and grace to end. What is already gone is not an error.
 	Remove(ctx context.Context, labels map[string]string, grace time.Duration) error
 }

@@ -1,11 +1,7 @@
 package review
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +22,20 @@ func (d *deploy) makeImage(ctx context.Context) (err error) {
 	return err
 }
 
-func (d *deploy) tag() string {
-	return fmt.Sprintf("localhost/review/%s:%s", d.app.Name, d.next.ID)
+// imagesPrefix begins the names of all images of releases.
+const imagesPrefix = "localhost/review/"
+
+// ImageName is the name that the image of an app's release has in the store.
+func ImageName(app, release string) string { return imagesPrefix + app + ":" + release }
+
+// ParseImageName finds the app and the release in such a name.
+func ParseImageName(name string) (app, release string, ok bool) {
+	rest, ours := strings.CutPrefix(name, imagesPrefix)
+	app, release, tagged := strings.Cut(rest, ":")
+	return app, release, ours && tagged && CheckLabel(app) == nil
 }
+
+func (d *deploy) tag() string { return ImageName(d.app.Name, d.next.ID) }
 
 // imageLabels are few, because each is a step in the build's output: those that
 // find it again, and the project, because no other may run it.
@@ -36,46 +43,24 @@ func (d *deploy) imageLabels() map[string]string {
 	return map[string]string{LabelApp: d.app.Name, LabelRelease: d.next.ID, LabelProjectID: strconv.FormatInt(d.app.ProjectID, 10)}
 }
 
-// pull gets the prebuilt image and makes one of it that is the release's own, with
-// labels: the pulled one may be anybody's, and its name may mean another image
-// tomorrow.
+// pull gets the prebuilt image and gives it the release's name. The one that it was
+// pulled by may mean another image tomorrow, and would keep this one for good.
 func (d *deploy) pull(ctx context.Context) (Image, error) {
 	started := time.Now()
 	name := d.req.Settings.Image
 	_, missing := d.Containers.Image(ctx, name)
-	pulled, err := d.req.Pull(ctx, name, d.log.w)
+	image, err := d.req.Pull(ctx, name, d.log.w)
 	if err != nil {
 		return Image{}, err
 	}
-	if err := d.checkTriggers(ctx, name, pulled.ID); err != nil {
+	if err := d.Containers.Tag(ctx, image.ID, d.tag()); err != nil {
 		return Image{}, err
-	}
-	var output bytes.Buffer
-	id, err := d.Containers.Build(ctx, BuildSpec{
-		Tag:           d.tag(),
-		Context:       fileAsTar("Containerfile", "FROM "+strings.TrimPrefix(pulled.ID, "sha256:")+"\n"),
-		Containerfile: "Containerfile",
-		Labels:        d.imageLabels(),
-		Isolation:     d.Isolation,
-	}, &output)
-	if err != nil {
-		return Image{}, fmt.Errorf("label image %s: %w\n%s", name, err, output.String())
 	}
 	if missing != nil && !strings.HasPrefix(name, "localhost/") {
-		if err := d.Containers.Untag(ctx, name); err != nil { // or it would stay for good
+		if err := d.Containers.Untag(ctx, name); err != nil {
 			return Image{}, err
 		}
 	}
 	d.log.Step("image", "%s, pulled in %s", name, Since(started))
-	return d.Containers.Image(ctx, id)
-}
-
-// fileAsTar is an archive with one file.
-func fileAsTar(name, content string) io.Reader {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}) // into memory
-	_, _ = io.WriteString(w, content)
-	_ = w.Close()
-	return &b
+	return image, nil
 }

@@ -74,7 +74,7 @@ func (e *Engine) newID(kind string) string {
 // image finds one by its ID or tag.
 func (e *Engine) image(ref string) (*image, error) {
 	for _, i := range e.images {
-		if i.ID == ref || i.tag == ref {
+		if i.ID == ref || i.tag == ref || i.own == ref {
 			return i, nil
 		}
 	}
@@ -188,6 +188,20 @@ func (e *Engine) Untag(ctx context.Context, name string) error {
 	return err
 }
 
+// Tag gives an image a release's name.
+func (e *Engine) Tag(ctx context.Context, id, name string) error {
+	if err := e.Fail.before(ctx, "Tag"); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.image(id)
+	if err == nil {
+		i.own = name
+	}
+	return err
+}
+
 // Add puts an image into the store, as a pull does, and returns it. It has the
 // files and runs the command.
 func (e *Engine) Add(name string, files map[string]string, command ...string) review.Image {
@@ -217,7 +231,11 @@ func (e *Engine) Objects(ctx context.Context, labels map[string]string) ([]revie
 		all = append(all, review.Object{Kind: key[0], Name: key[1], Labels: maps.Clone(l)})
 	}
 	for _, i := range e.images {
-		all = append(all, review.Object{Kind: "image", Name: i.tag, Labels: maps.Clone(i.labels)})
+		o := review.Object{Kind: "image", Name: i.tag, Labels: maps.Clone(i.labels)}
+		if app, release, ours := review.ParseImageName(i.own); ours {
+			o.Name, o.Labels = i.own, map[string]string{review.LabelApp: app, review.LabelRelease: release}
+		}
+		all = append(all, o)
 	}
 	all = slices.DeleteFunc(all, func(o review.Object) bool { return !carries(o.Labels, labels) })
 	slices.SortFunc(all, func(a, b review.Object) int {
@@ -244,7 +262,7 @@ func (e *Engine) Remove(ctx context.Context, labels map[string]string, _ time.Du
 		return true
 	})
 	maps.DeleteFunc(e.labelled, func(_ [2]string, l map[string]string) bool { return carries(l, labels) })
-	maps.DeleteFunc(e.images, func(_ string, i *image) bool { return carries(i.labels, labels) })
+	maps.DeleteFunc(e.images, func(_ string, i *image) bool { return i.untagged(labels) })
 	return nil
 }
 
@@ -290,8 +308,10 @@ func (e *Engine) Inventory() []string {
 		all = append(all, "container "+c.Name)
 	}
 	for _, i := range e.images {
-		if i.tag != Base {
-			all = append(all, "image "+i.tag)
+		for _, name := range []string{i.tag, i.own} {
+			if name != Base && name != "" {
+				all = append(all, "image "+name)
+			}
 		}
 	}
 	for key := range e.labelled {

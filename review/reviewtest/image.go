@@ -21,10 +21,21 @@ import (
 type image struct {
 	review.Image
 	tag     string
+	own     string // the name of a release that it was given
 	labels  map[string]string
 	files   fstest.MapFS
 	command []string
 	health  string // script
+}
+
+// untagged takes the release's name off an image that carries the labels, and tells
+// whether nothing is left of it.
+func (i *image) untagged(labels map[string]string) bool {
+	if app, release, ours := review.ParseImageName(i.own); ours && carries(map[string]string{review.LabelApp: app, review.LabelRelease: release}, labels) {
+		i.own = ""
+		return i.tag == ""
+	}
+	return carries(i.labels, labels)
 }
 
 func readFiles(context io.Reader) (fstest.MapFS, error) {
