@@ -1,6 +1,7 @@
 package review
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,4 +65,37 @@ func (l Limits) Problems() []error {
 	}
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return problems
+}
+
+// isolation is the host's, with the limits that the project has chosen below it.
+func (d *deploy) isolation() Isolation {
+	i := d.Isolation
+	if m := d.next.Memory; m != 0 && (i.Memory == 0 || m < i.Memory) {
+		i.Memory = m
+	}
+	if c := d.next.CPUs; c != 0 && (i.CPUs == 0 || c < i.CPUs) {
+		i.CPUs = c
+	}
+	return i
+}
+
+// checkLimits refuses limits above the host's.
+func (d *deploy) checkLimits() error {
+	var problems []error
+	if m := d.next.Memory; d.Isolation.Memory != 0 && m > d.Isolation.Memory {
+		problems = append(problems, fmt.Errorf("REVIEW_MEMORY is %s; this host gives an app at most %s", m, d.Isolation.Memory))
+	}
+	if c := d.next.CPUs; d.Isolation.CPUs != 0 && c > d.Isolation.CPUs {
+		problems = append(problems, fmt.Errorf("REVIEW_CPUS is %v; this host gives an app at most %v", c, d.Isolation.CPUs))
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Failure{
+		Kind:  Build,
+		What:  "the app asks for more than this host gives",
+		Cause: errors.Join(problems...),
+		State: "nothing was changed",
+		Hint:  "ask for less, or ask the host's administrator to raise isolation.memory or isolation.cpus",
+	}
 }

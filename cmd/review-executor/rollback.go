@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -19,15 +18,10 @@ version before. The release command does not run; volumes stay as they are. A
 pipeline older than the newest that has deployed is still refused.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := settingsOf(cmd)
+			l, err := connectedLifecycle(cmd)
 			if err != nil {
 				return err
 			}
-			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
-			if err != nil {
-				return err
-			}
-			l := newLifecycle(s, engine, operatorLog(cmd))
 			app, err := l.Find(cmd.Context(), args[0])
 			if err != nil {
 				return err

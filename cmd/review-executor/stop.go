@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -17,15 +16,10 @@ func newStop() *cobra.Command {
 record. APP is its host label, as "review-executor list" shows it.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := settingsOf(cmd)
+			l, err := connectedLifecycle(cmd)
 			if err != nil {
 				return err
 			}
-			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
-			if err != nil {
-				return err
-			}
-			l := newLifecycle(s, engine, operatorLog(cmd))
 			app, err := l.Find(cmd.Context(), args[0])
 			if err != nil {
 				return err

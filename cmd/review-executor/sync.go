@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -19,15 +18,11 @@ to run at any time: apps that somebody works on are left to them, and one app's
 trouble does not keep it from the others.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := settingsOf(cmd)
+			l, err := connectedLifecycle(cmd)
 			if err != nil {
 				return err
 			}
-			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
-			if err != nil {
-				return err
-			}
-			return newLifecycle(s, engine, operatorLog(cmd)).Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), dryRun)
+			return l.Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), dryRun)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")

@@ -47,6 +47,19 @@ func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *re
 	return l
 }
 
+// connectedLifecycle is what a command needs that changes apps.
+func connectedLifecycle(cmd *cobra.Command) (*review.Lifecycle, error) {
+	s, err := settingsOf(cmd)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return newLifecycle(s, engine, operatorLog(cmd)), nil
+}
+
 // newExecutor puts the parts of one stage together.
 func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, error) {
 	s, err := settingsOf(cmd)
