@@ -138,7 +138,7 @@ func (h *Host) Get(t testing.TB, host, path string, password bool) Answer {
 }
 
 // Leftovers lists what an app or a job has left on the host: objects with our
-// labels, virtual hosts of apps, and records.
+// labels, virtual hosts of apps, records, secrets and files.
 func (h *Host) Leftovers(t testing.TB) []string {
 	t.Helper()
 	var left []string
@@ -152,7 +152,7 @@ func (h *Host) Leftovers(t testing.TB) []string {
 			left = append(left, strings.Split(out, "\n")...)
 		}
 	}
-	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "tmp/*"} {
+	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "tmp/*"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		if err != nil {
 			t.Fatal(err)
