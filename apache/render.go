@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"net/netip"
+	"path"
 	"regexp"
 	"strings"
 	"text/template"
@@ -35,9 +36,23 @@ func checkSite(site review.Site, domain string) error {
 	if !releasePattern.MatchString(site.Release) {
 		return fmt.Errorf("release %s is not made of letters, digits and hyphens", review.Printable(site.Release, 80))
 	}
+	if site.Root != "" {
+		return checkRoot(site)
+	}
 	backend, err := netip.ParseAddrPort(site.Backend)
 	if err != nil || !backend.Addr().IsLoopback() || backend.Addr().Zone() != "" || backend.Port() == 0 || backend.String() != site.Backend {
 		return fmt.Errorf("backend %s is not an address and port on loopback", review.Printable(site.Backend, 80))
+	}
+	return nil
+}
+
+var rootPattern = regexp.MustCompile(`^(/[A-Za-z0-9._@+-]+)+$`)
+
+// checkRoot refuses every directory but the one for the files of this release.
+func checkRoot(site review.Site) error {
+	own := path.Join("/sites", site.Name, site.Release)
+	if site.Backend != "" || !rootPattern.MatchString(site.Root) || path.Clean(site.Root) != site.Root || !strings.HasSuffix(site.Root, own) {
+		return fmt.Errorf("document root %s is not the directory …%s", review.Printable(site.Root, 80), own)
 	}
 	return nil
 }

@@ -34,6 +34,12 @@ func TestRender_Golden(t *testing.T) {
 	secure := plain
 	secure.Listen, secure.TLSCertificate, secure.TLSKey = "*:443", "/etc/ssl/review.pem", "/etc/ssl/review.key"
 	site := review.Site{Name: "login-form", Host: "login-form.review.example.org", Release: "3f2c1a9-4711", Backend: "127.0.0.1:34817"}
+	static := review.Site{Name: "docs", Host: "docs.review.example.org", Release: "3f2c1a9-4711", Root: "/var/lib/review-executor/sites/docs/3f2c1a9-4711"}
+	vhost, err := renderSite(plain, "review.example.org", static)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "static.conf", vhost)
 	for name, cfg := range map[string]Config{"plain": plain, "tls": secure} {
 		vhost, err := renderSite(cfg, "review.example.org", site)
 		if err != nil {
@@ -45,6 +51,17 @@ func TestRender_Golden(t *testing.T) {
 		}
 		golden(t, name+".conf", vhost)
 		golden(t, name+"-unknown.conf", append(unknown["00-unknown.conf"], unknown["zz-unknown.conf"]...))
+	}
+}
+
+func TestRender_DocumentRootIsTheReleasesOwn(t *testing.T) {
+	for _, root := range []string{
+		"/", "/etc", "/var/sites/docs/r2", "/var/sites/other/r1", "sites/docs/r1", "/var/../sites/docs/r1", "/a\nRequire/sites/docs/r1", `/a"/sites/docs/r1`, "/a b/sites/docs/r1", "/${x}/sites/docs/r1",
+	} {
+		site := review.Site{Name: "docs", Host: "docs." + domain, Release: "r1", Root: root}
+		if _, err := renderSite(testConfig(), domain, site); err == nil {
+			t.Errorf("%q is taken", root)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strconv"
@@ -54,6 +55,24 @@ func (e *Executor) pullImages(ctx context.Context, job Job) (pulled, error) {
 		return hostsFault(err, "jobs.helper_image")
 	})
 	return all, group.Wait()
+}
+
+// appImage pulls the image that REVIEW_IMAGE names, as it would the job's own.
+func (e *Executor) appImage(job Job) func(context.Context, string, io.Writer) (review.Image, error) {
+	return func(ctx context.Context, name string, _ io.Writer) (review.Image, error) {
+		if !matchAny(e.Policy.Images, name) {
+			return review.Image{}, e.denied("images", "image %s may not be used on this host: only %s may", name, strings.Join(e.Policy.Images, ", "))
+		}
+		logins, err := e.credentials(job)
+		if err != nil {
+			return review.Image{}, err
+		}
+		image, err := e.pullImage(ctx, Image{Name: name}, e.Jobs.PullPolicy, logins)
+		if err != nil {
+			return review.Image{}, err
+		}
+		return image, checkOwner(job, name, image)
+	}
 }
 
 // hostsFault makes it a system failure that an image is missing which no job has

@@ -74,6 +74,7 @@ func (e *Executor) deploy(ctx context.Context, job Job) error {
 	}
 	req := e.request(job, settings)
 	req.Prepared = e.companioned(job)
+	req.Pull = e.appImage(job)
 	if req.HostEnv, err = e.HostEnv(job.Project); err != nil {
 		return err
 	}

@@ -74,6 +74,10 @@ func buildQuery(spec review.BuildSpec) url.Values {
 	if spec.Target != "" {
 		query.Set("target", spec.Target)
 	}
+	if len(spec.Args) > 0 {
+		args, _ := json.Marshal(spec.Args)
+		query.Set("buildargs", string(args))
+	}
 	isolateBuild(query, spec)
 	return query
 }

@@ -31,6 +31,7 @@ func (d *deploy) build(ctx context.Context) (Image, error) {
 		Containerfile: containerfile,
 		Isolation:     d.Isolation,
 		Target:        d.req.Settings.BuildTarget,
+		Args:          d.req.Settings.BuildArgs,
 		Labels:        d.imageLabels(),
 	}, log)
 	done()

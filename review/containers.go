@@ -71,6 +71,7 @@ type BuildSpec struct {
 	Context       io.Reader // a tar stream, its root the build context
 	Containerfile string    // path in the context
 	Target        string    // build stage; "": the last
+	Args          map[string]string
 	Labels        map[string]string
 	Isolation     Isolation // of its steps
 }

@@ -106,11 +106,12 @@ start_apache() {
 		echo "PidFile $dir/apache/pid"
 		echo "ErrorLog $dir/apache.log"
 		echo "ServerName localhost"
-		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias headers proxy proxy_http ssl; do
+		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias dir mime headers proxy proxy_http ssl; do
 			[ -e "$modules/mod_$module.so" ] && echo "LoadModule ${module}_module $modules/mod_$module.so"
 		done
 		[ "$(id -u)" -ne 0 ] || echo "User www-data"
 		[ "$(id -u)" -ne 0 ] || echo "Group www-data"
+		echo "TypesConfig /etc/mime.types"
 		echo "IncludeOptional $dir/extra.conf"
 		echo "IncludeOptional $dir/vhosts/*.conf"
 	} >"$dir/apache.conf"
