@@ -66,6 +66,13 @@ func TestApp_PrebuiltImageWithACommand(t *testing.T) {
 	serves(t, "main", "/", "in /, says hello")
 }
 
+func TestApp_PrebuiltImageMustBeAllowed(t *testing.T) {
+	p := newProject(t, map[string]string{"README": "no Containerfile\n"})
+	config := configWith(t, "[jobs]", "[policy]\nimages = [\"localhost/review-demo/debian\"]\n\n[jobs]")
+	runWith(t, nil, "--config", config, "try", p.dir, "--variable", "REVIEW_IMAGE="+busybox).
+		failed(t, "image "+busybox+" may not be used on this host", "policy.images")
+}
+
 func TestApp_LimitsAndBuildArguments(t *testing.T) {
 	files := page("limited")
 	files["Containerfile"] = strings.Replace(files["Containerfile"], "EXPOSE", "ARG COLOUR=none\nRUN echo \"colour $COLOUR\" >>/site/index.html\nEXPOSE", 1)
