@@ -15,8 +15,8 @@ import (
 // siteOfFiles makes a site of these files and removes it after the test.
 func siteOfFiles(t testing.TB, name string, contents map[string]string) review.Site {
 	t.Helper()
-	root := filepath.Join(sites(), name)
-	t.Cleanup(func() { os.RemoveAll(root) })
+	root := filepath.Join(sites(), name, "r-"+name)
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(root)) })
 	for file, content := range contents {
 		path := filepath.Join(root, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

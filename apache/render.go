@@ -41,7 +41,7 @@ func (f *Front) checkSite(site review.Site) error {
 		return errors.New("a site has either a backend or a directory of files")
 	}
 	if site.Root != "" {
-		return f.checkRoot(site.Root)
+		return f.checkRoot(site)
 	}
 	return checkBackend(site.Backend)
 }
@@ -54,13 +54,14 @@ func checkBackend(address string) error {
 	return nil
 }
 
-// checkRoot keeps every other directory of the host from being served.
-func (f *Front) checkRoot(root string) error {
-	if err := checkPath(root); err != nil {
+// checkRoot keeps every other directory of the host from being served, and other
+// apps' too.
+func (f *Front) checkRoot(site review.Site) error {
+	if err := checkPath(site.Root); err != nil {
 		return fmt.Errorf("directory of files: %w", err)
 	}
-	if !strings.HasPrefix(root, filepath.Clean(f.sites)+"/") {
-		return fmt.Errorf("directory of files %s is not below %s", review.Printable(root, 200), f.sites)
+	if own := filepath.Join(f.sites, site.Name, site.Release); site.Root != own {
+		return fmt.Errorf("directory of files %s is not %s", review.Printable(site.Root, 200), own)
 	}
 	return nil
 }

@@ -55,6 +55,18 @@ func TestRender_Golden(t *testing.T) {
 	}
 }
 
+func TestRender_DocumentRootIsTheReleasesOwn(t *testing.T) {
+	front := New(testConfig(), domain, "/var/sites")
+	for _, root := range []string{
+		"/", "/var/sites", "/var/sites/docs", "/var/sites/docs/r1/..", "/etc", "/var/sites/docs/r2", "/var/sites/other/r1", "sites/docs/r1", "/var/../sites/docs/r1", "/a\nRequire/sites/docs/r1", `/a"/sites/docs/r1`, "/a b/sites/docs/r1", "/${x}/sites/docs/r1",
+	} {
+		site := review.Site{Name: "docs", Host: "docs." + domain, Release: "r1", Root: root}
+		if _, err := front.renderSite(site); err == nil {
+			t.Errorf("%q is taken", root)
+		}
+	}
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".golden")

@@ -228,8 +228,8 @@ func (p *Podman) CheckHealth(ctx context.Context, id string) (healthy bool, outp
 func (p *Podman) Logs(ctx context.Context, id string, lines int) ([]string, error) {
 	var got []string
 	options := new(containers.LogOptions).WithTail(strconv.Itoa(lines))
-	err := p.log(ctx, id, options, func(line string) error {
-		got = append(got, strings.TrimRight(line, "\r\n"))
+	err := p.log(ctx, id, options, func(piece string) error {
+		got = append(got, strings.TrimRight(piece, "\r\n"))
 		return nil
 	})
 	return got, err
@@ -237,13 +237,22 @@ func (p *Podman) Logs(ctx context.Context, id string, lines int) ([]string, erro
 
 // follow passes on what the container writes, until it ends.
 func (p *Podman) follow(ctx context.Context, id string, to io.Writer) error {
-	return p.log(ctx, id, new(containers.LogOptions).WithFollow(true), func(line string) error {
-		_, err := io.WriteString(to, strings.TrimRight(line, "\r\n")+"\n")
+	last := "\n"
+	err := p.log(ctx, id, new(containers.LogOptions).WithFollow(true), func(piece string) error {
+		last = piece
+		_, err := io.WriteString(to, piece)
 		return err
 	})
+	if !strings.HasSuffix(last, "\n") {
+		_, failed := io.WriteString(to, "\n")
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
-func (p *Podman) log(ctx context.Context, id string, options *containers.LogOptions, each func(line string) error) error {
+// log passes on lines, and long ones in pieces: only the last ends with the
+// newline.
+func (p *Podman) log(ctx context.Context, id string, options *containers.LogOptions, each func(piece string) error) error {
 	var (
 		written = make(chan string)
 		done    = make(chan error, 1)
@@ -253,9 +262,9 @@ func (p *Podman) log(ctx context.Context, id string, options *containers.LogOpti
 		done <- containers.Logs(p.call(ctx), id, options.WithStdout(true).WithStderr(true), written, written)
 		close(written)
 	}()
-	for line := range written {
+	for piece := range written {
 		if failed == nil {
-			failed = each(line)
+			failed = each(piece)
 		}
 	}
 	return errors.Join(p.explain(<-done, "read the log of container %s", id), failed)

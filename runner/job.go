@@ -22,13 +22,20 @@ import (
 
 // Job is a job to play.
 type Job struct {
-	Dir         string            // a directory of a git checkout
-	Branch      string            // "": the branch that is checked out
-	Environment string            // may hold $CI_… variables; "": none
-	Action      string            // of the environment: start or stop
-	Image       string            // "": none named
+	Dir         string // a directory of a git checkout
+	Branch      string // "": the branch that is checked out
+	Environment string // may hold $CI_… variables; "": none
+	Action      string // of the environment: start or stop
+	Image       string // "": none named
+	Services    []Service
 	Script      []string          // the user's lines
 	Variables   map[string]string // set under "variables:"
+}
+
+// Service is what stands under "services:".
+type Service struct {
+	Name  string `json:"name"`  // of the image
+	Alias string `json:"alias"` // "": the image's name is all that it is called
 }
 
 const (
@@ -140,7 +147,7 @@ func (p played) response() ([]byte, error) {
 		"variables":   p.vars,
 		"steps":       []object{{"name": "script", "script": p.Script, "timeout": 3600, "when": "on_success", "allow_failure": false}},
 		"image":       object{"name": p.Image},
-		"services":    []object{},
+		"services":    append([]Service{}, p.Services...), // a list even when it is empty
 		"credentials": []object{},
 	}, "", "  ")
 }

@@ -37,7 +37,8 @@ func TestSlug(t *testing.T) {
 func testJob() played {
 	return newPlayed(Job{
 		Dir: "/src/My shop!", Branch: "feature/login", Environment: "review/$CI_COMMIT_REF_SLUG", Action: "start", Image: "localhost/image",
-		Script: []string{"make", "make test"}, Variables: map[string]string{"Z": "last", "A": "first $CI"},
+		Services: []Service{{Name: "localhost/redis:7", Alias: "queue"}, {Name: "localhost/db"}},
+		Script:   []string{"make", "make test"}, Variables: map[string]string{"Z": "last", "A": "first $CI"},
 	}, strings.Repeat("3f2c1a9f", 5))
 }
 
@@ -85,11 +86,23 @@ func TestResponse_HasTheShapeOfGitLabs(t *testing.T) {
 	if got.GitInfo.Ref != "feature/login" || got.GitInfo.Type != "branch" || got.GitInfo.SHA != p.sha || got.GitInfo.RepoURL != "https://gitlab.invalid/local/My-shop.git" {
 		t.Errorf("git_info %+v", got.GitInfo)
 	}
-	if len(got.Steps) != 1 || got.Steps[0].Name != "script" || !slices.Equal(got.Steps[0].Script, p.Script) || got.Image.Name != "localhost/image" || got.Services == nil {
-		t.Errorf("steps %+v, image %+v, services %v", got.Steps, got.Image, got.Services)
+	if len(got.Steps) != 1 || got.Steps[0].Name != "script" || !slices.Equal(got.Steps[0].Script, p.Script) || got.Image.Name != "localhost/image" {
+		t.Errorf("steps %+v, image %+v", got.Steps, got.Image)
+	}
+	services := []any{map[string]any{"name": "localhost/redis:7", "alias": "queue"}, map[string]any{"name": "localhost/db", "alias": ""}}
+	if diff := cmp.Diff(services, got.Services); diff != "" {
+		t.Error(diff)
 	}
 	if diff := cmp.Diff(p.vars, got.Variables); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestResponse_WithoutServicesHasAnEmptyList, as GitLab's.
+func TestResponse_WithoutServicesHasAnEmptyList(t *testing.T) {
+	data, err := newPlayed(Job{Dir: "/src", Branch: "main"}, testJob().sha).response()
+	if err != nil || !strings.Contains(string(data), `"services": []`) {
+		t.Errorf("%v\n%s", err, data)
 	}
 }
 

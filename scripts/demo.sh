@@ -65,7 +65,8 @@ commit() {
 
 deploy() {
 	echo "\$ review-executor try . --branch $1"
-	"$program" try . --branch "$1" --variable REVIEW_HEALTH_PATH=/healthz
+	"$program" try . --branch "$1" --variable REVIEW_HEALTH_PATH=/healthz --variable REVIEW_VOLUMES=/data \
+		--variable REVIEW_RELEASE_COMMAND="python3 manage.py migrate --noinput" --service localhost/review-demo/redis=redis
 }
 
 url() { echo "http://$1.review.localhost:$(cat "$demo/port")"; }

@@ -32,9 +32,9 @@ func blocks(t *testing.T, page, language string) []string {
 }
 
 // TestDocs_EveryCommandRuns runs every command of every page as it stands
-// there, but for DIR. "make test" is what runs this test.
+// there, but for DIR and the registry. "make test" is what runs this test.
 func TestDocs_EveryCommandRuns(t *testing.T) {
-	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
+	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
 		t.Run(doc, func(t *testing.T) {
 			p := newProject(t, page("from the docs"))
 			for _, block := range blocks(t, doc, "sh") {
@@ -42,7 +42,7 @@ func TestDocs_EveryCommandRuns(t *testing.T) {
 					if line == "make test" {
 						continue
 					}
-					runLine(t, strings.ReplaceAll(line, "DIR", p.dir))
+					runLine(t, strings.NewReplacer("DIR", p.dir, "docker.io/library/redis:7", "localhost/review-demo/redis").Replace(line))
 				}
 			}
 		})
@@ -102,7 +102,7 @@ func checkDemo(t *testing.T, line, out string) {
 // TestDocs_ConfigurationExamplesAreValid reads every TOML block.
 func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 	found := 0
-	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/configuration.md"} {
+	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/troubleshooting.md", "docs/configuration.md"} {
 		for _, block := range blocks(t, page, "toml") {
 			found++
 			if !strings.Contains(block, "[[runners]]") {
@@ -129,8 +129,8 @@ func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found != 2 {
-		t.Errorf("%d TOML blocks in the docs, want 2", found)
+	if found != 3 {
+		t.Errorf("%d TOML blocks in the docs, want 3", found)
 	}
 }
 

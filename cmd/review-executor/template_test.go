@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,12 +13,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"gitlab.com/review-executor/review-executor/internal/hosttest"
+	"gitlab.com/review-executor/review-executor/review"
 )
 
 // ciJob is a job of a resolved .gitlab-ci.yml.
 type ciJob struct {
 	Script      []string
 	Image       any
+	Services    []struct{ Name, Alias string }
 	Variables   map[string]string
 	Environment struct {
 		Name, URL, Action string
@@ -104,15 +108,42 @@ func TestTemplate_EveryInputArrives(t *testing.T) {
 	for key, want := range map[string]string{
 		"REVIEW_CONTAINERFILE": "Containerfile.review", "REVIEW_CONTEXT": "shop", "REVIEW_BUILD_TARGET": "runtime",
 		"REVIEW_PORT": "3000", "REVIEW_HEALTH_PATH": "/healthz?full=1", "REVIEW_HEALTH_TIMEOUT": "90s", "REVIEW_ENV_REDIS_URL": "redis://redis:6379",
+		"REVIEW_IMAGE": "registry.example.org/shop:1", "REVIEW_STATIC": "public", "REVIEW_COMMAND": `["gunicorn", "shop.wsgi"]`,
+		"REVIEW_RELEASE_COMMAND": `./manage.py migrate --noinput && ./manage.py loaddata "demo data"`,
+		"REVIEW_VOLUMES":         "/data /app/uploads", "REVIEW_MEMORY": "512MiB", "REVIEW_CPUS": "0.5",
 	} {
 		if got := job.Variables[key]; got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}
 	}
+	if len(job.Services) != 1 || job.Services[0].Name != "docker.io/library/redis:7" || job.Services[0].Alias != "redis" {
+		t.Errorf("services %+v", job.Services)
+	}
 	if len(job.Script) != 2 || job.Environment.Name != "review/shop-$CI_COMMIT_REF_SLUG" {
 		t.Errorf("script %q, environment %+v", job.Script, job.Environment)
 	}
 }
+
+// TestTemplate_EverySettingIsAnInput but those that are a family of names.
+func TestTemplate_EverySettingIsAnInput(t *testing.T) {
+	job := resolve(t, "defaults.gitlab-ci.yml")["review-app"]
+	settings := reflect.TypeFor[review.Settings]()
+	for i := range settings.NumField() {
+		field := settings.Field(i)
+		if field.Type.Kind() == reflect.Map {
+			continue
+		}
+		name := "REVIEW_" + strings.ToUpper(betweenWords.ReplaceAllString(field.Name, "${1}_$2"))
+		if value, found := job.Variables[name]; !found || value != "" {
+			t.Errorf("%s is %q (%v)", name, value, found)
+		}
+	}
+	if _, unknown, err := review.ParseSettings(job.Variables); err != nil || len(unknown) > 0 {
+		t.Errorf("unknown %v, %v", unknown, err)
+	}
+}
+
+var betweenWords = regexp.MustCompile("([a-z])([A-Z])")
 
 // TestTemplate_BothJobsRun plays both jobs as the template makes them.
 func TestTemplate_BothJobsRun(t *testing.T) {

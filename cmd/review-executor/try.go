@@ -13,6 +13,7 @@ import (
 func newTry() *cobra.Command {
 	var (
 		job       runner.Job
+		services  []string
 		variables []string
 		stop      bool
 	)
@@ -24,6 +25,7 @@ func newTry() *cobra.Command {
 response as GitLab would, runs all stages of this program as the runner would,
 and prints the job log. Only what is committed is deployed.`,
 		Example: `  review-executor try . --branch feature/login
+  review-executor try . --service docker.io/library/redis:7=redis --variable REVIEW_VOLUMES=/data
   review-executor try . --branch feature/login --stop`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,6 +35,9 @@ and prints the job log. Only what is committed is deployed.`,
 				job.Action = "stop"
 			}
 			var err error
+			if job.Services, err = parseServices(services); err != nil {
+				return err
+			}
 			if job.Variables, err = parseVariables(variables); err != nil {
 				return err
 			}
@@ -48,6 +53,7 @@ and prints the job log. Only what is committed is deployed.`,
 	flags.BoolVar(&stop, "stop", false, "stop the branch's app, as a job with \"action: stop\" does")
 	flags.StringVar(&job.Environment, "environment", "review/$CI_COMMIT_REF_SLUG", "`NAME` of the environment")
 	flags.StringVar(&job.Image, "image", "", "`IMAGE` of the job (default: the host's)")
+	flags.StringArrayVar(&services, "service", nil, "a service of the job, which becomes the app's companion, as `IMAGE[=ALIAS]`; may be repeated")
 	flags.StringArrayVar(&job.Script, "script", []string{"true"}, "a `LINE` of the job's script; may be repeated")
 	flags.StringArrayVar(&variables, "variable", nil, "a CI variable as `KEY=VALUE`; may be repeated")
 	return cmd
@@ -65,6 +71,19 @@ func ownStages(cmd *cobra.Command) ([]string, error) {
 		return []string{program}, err
 	}
 	return []string{program, "--config", file}, nil
+}
+
+// parseServices reads IMAGE[=ALIAS], of which no image's name has the "=".
+func parseServices(entries []string) ([]runner.Service, error) {
+	var services []runner.Service
+	for _, entry := range entries {
+		image, alias, found := strings.Cut(entry, "=")
+		if image == "" || (found && alias == "") {
+			return nil, usageError{fmt.Errorf("--service %q is not IMAGE or IMAGE=ALIAS", entry)}
+		}
+		services = append(services, runner.Service{Name: image, Alias: alias})
+	}
+	return services, nil
 }
 
 func parseVariables(entries []string) (map[string]string, error) {

@@ -145,7 +145,7 @@ func (h *Host) Do(t testing.TB, req *http.Request, host string, password bool) A
 }
 
 // Leftovers lists what an app or a job has left on the host: objects with our
-// labels, virtual hosts of apps, and records.
+// labels, virtual hosts of apps, records, secrets and files.
 func (h *Host) Leftovers(t testing.TB) []string {
 	t.Helper()
 	var left []string
@@ -163,7 +163,7 @@ func (h *Host) Leftovers(t testing.TB) []string {
 	left = slices.DeleteFunc(left, func(line string) bool {
 		return strings.HasPrefix(line, "image <none>:<none> ") && strings.Contains(line, "review-executor.project-id") && !strings.Contains(line, "review-executor.release")
 	})
-	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "tmp/*"} {
+	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "tmp/*"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		if err != nil {
 			t.Fatal(err)

@@ -13,3 +13,18 @@ class Entry(models.Model):
 
     def __str__(self):
         return self.message
+
+
+class Payment(models.Model):
+    reference = models.CharField(max_length=64, unique=True)  # the provider's
+    cents = models.PositiveIntegerField()
+    written = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-written", "-id"]
+
+    def __str__(self):
+        return self.reference
+
+    def amount(self):
+        return f"{self.cents // 100}.{self.cents % 100:02}"

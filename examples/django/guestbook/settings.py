@@ -82,8 +82,16 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("DATABASE", BASE_DIR / "guestbook.sqlite3"),
+        # The worker writes too and, during a deployment, so does the version before.
+        "OPTIONS": {"timeout": 20},
     },
 }
+
+# The host name is the alias under "services:" in .gitlab-ci.yml.
+REDIS_URL = os.environ.get("REDIS_URL", "redis://redis:6379/0")
+# What the payment provider signs its webhooks with. Without it, none is accepted.
+PAYMENT_SECRET = os.environb.get(b"PAYMENT_SECRET", b"")
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LOGIN_URL = "login"
