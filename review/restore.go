@@ -15,13 +15,14 @@ func (l *Lifecycle) leave(ctx context.Context, record Record, drain bool) error 
 	if record.Live.ID == "" && len(record.Pending) == 0 {
 		return errors.Join(l.clear(ctx, record.Name, 0), l.Records.Delete(record.Name))
 	}
-	if err := l.Records.Save(record); err != nil {
-		return err
+	var saved error // on a full disk, the next sync drops what is pending
+	if found, err := l.Records.Load(record.Name); err != nil || found == nil || len(found.Pending) != len(record.Pending) {
+		saved = l.Records.Save(record)
 	}
 	if _, err := l.restore(ctx, record, nil); err != nil {
-		return err
+		return errors.Join(saved, err)
 	}
-	return l.sweep(ctx, record, drain)
+	return errors.Join(saved, l.sweep(ctx, record, drain))
 }
 
 // restore makes sure that the live release of the app runs, with its companions:

@@ -2,10 +2,10 @@ package review
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -36,13 +36,34 @@ func (l *Lifecycle) Sync(ctx context.Context, log *Log, dryRun bool) error {
 	for i, name := range names {
 		group.Go(func() error {
 			if err := l.syncApp(ctx, name, refused[name], log, dryRun); err != nil {
-				problems[i] = fmt.Errorf("%s: %w", name, err)
+				f := *AsFailure(err)
+				f.What = name + ": " + f.What
+				problems[i] = &f
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // the problems are by app
-	return errors.Join(problems...)
+	return report(problems, log)
+}
+
+// report tells every problem, and returns how many there are.
+func report(problems []error, log *Log) error {
+	of := len(problems)
+	problems = slices.DeleteFunc(problems, func(err error) bool { return err == nil })
+	for _, problem := range problems {
+		for _, line := range strings.Split(strings.TrimSpace(AsFailure(problem).Text()), "\n") {
+			log.Line("%s", line)
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Failure{
+		What:  fmt.Sprintf("%d of %d apps could not be brought to what their records say", len(problems), of),
+		State: "the others are as they should be; what is wrong is said above",
+		Hint:  "run it again when that is mended; it is safe at any time",
+	}
 }
 
 // known names every app that there is a trace of.

@@ -90,10 +90,11 @@ func TestSync_LostImageIsSaidAndLeavesTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.engine.Wipe(true)
-	_, err := w.sync(false)
-	for _, text := range []string{`review app "login" cannot be restored`, `review app "other" cannot be restored`} {
-		if err == nil || !strings.Contains(err.Error(), text) {
-			t.Errorf("%v does not say %q", err, text)
+	log, err := w.sync(false)
+	fails(t, err, review.System, "2 of 2 apps could not be brought to what their records say")
+	for _, text := range []string{`ERROR: login: review app "login" cannot be restored`, `ERROR: other: review app "other" cannot be restored`, "hint: retry job 1 in GitLab"} {
+		if !strings.Contains(log, text) {
+			t.Errorf("it does not say %q:\n%s", text, log)
 		}
 	}
 	if w.record() == "" {
@@ -149,8 +150,8 @@ func TestSync_LeavesAloneWhatSomebodyWorksOnOrCannotBeRead(t *testing.T) {
 	w.syncs()
 	w.damage("login")
 	before := w.engine.Inventory()
-	if _, err := w.sync(false); err == nil || !strings.Contains(err.Error(), "is damaged") {
-		t.Errorf("%v", err)
+	if log, err := w.sync(false); err == nil || !strings.Contains(log, "is damaged") {
+		t.Errorf("%v\n%s", err, log)
 	}
 	w.holds(before...)
 	w.serves("login", "one")
