@@ -119,7 +119,7 @@ func (s source) absent() error {
 	f := review.Failure{Kind: review.Build, What: s.what("is not on this host")}
 	switch {
 	case s.local():
-		f.Hint = `no registry has images of localhost/: check the name under "image:", or ask the host's administrator to make it`
+		f.Hint = `no registry has images of localhost/: check its name, or ask the host's administrator to make it`
 	case s.short:
 		f.What += ", and its pull policy is never"
 		f.Hint = s.writeWhole() + ", or choose another pull policy"

@@ -20,8 +20,8 @@ func TestTry_FailedDeployKeepsTheVersionBefore(t *testing.T) {
 			"FROM localhost/review-demo/busybox\nRUN echo compiling; exit 7\n", nil,
 			[]string{"compiling", "ERROR: Containerfile does not build", "exit status 7"},
 		},
-		"is no Containerfile": {"FROM localhost/review-demo/busybox\nCOMPILE all\n", nil, []string{"ERROR: Containerfile does not build", "COMPILE"}},
-		"base image missing":  {"FROM localhost/missing\n", nil, []string{"ERROR: Containerfile does not build", "localhost/missing"}},
+		"is no Containerfile": {"FROM localhost/review-demo/busybox\nCOMPILE all\n", nil, []string{"ERROR: the Containerfile cannot be built", "line 2: COMPILE all"}},
+		"base image missing":  {"FROM localhost/missing\n", nil, []string{"ERROR: image localhost/missing is not on this host"}},
 		"missing":             {"", nil, []string{"ERROR: there is no Containerfile and no Dockerfile", "REVIEW_CONTAINERFILE"}},
 		"stage missing": {
 			"FROM localhost/review-demo/busybox\n", []string{"REVIEW_BUILD_TARGET=prod"},
