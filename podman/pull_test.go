@@ -154,7 +154,7 @@ func TestPull_LocalhostHasNoRegistry(t *testing.T) {
 			t.Errorf("%s: %v, and the log says %q", policy, err, log.String())
 		}
 		says(t, refused(t, review.Pull{Image: "localhost/no-such-image:1", Policy: policy}, &log), review.Build,
-			"ERROR: image localhost/no-such-image:1 is not on this host\n", `hint: no registry has images of localhost/: check the name under "image:"`)
+			"ERROR: image localhost/no-such-image:1 is not on this host\n", `hint: no registry has images of localhost/: check its name`)
 	}
 }
 
