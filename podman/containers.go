@@ -91,6 +91,9 @@ func (p *Podman) StartCreated(ctx context.Context, id string, spec review.Contai
 // Resume starts a container again that has ended.
 func (p *Podman) Resume(ctx context.Context, id string) error {
 	err := retry(ctx, func() error { return containers.Start(p.call(ctx), id, nil) })
+	if err != nil && portTaken.MatchString(err.Error()) {
+		return fmt.Errorf("start container %s again: %w (%w)", id, review.ErrPortTaken, err)
+	}
 	return p.explain(err, "start container %s again", id)
 }
 
@@ -150,7 +153,7 @@ func (p *Podman) State(ctx context.Context, id string) (review.State, error) {
 	if err != nil {
 		return review.State{}, err
 	}
-	state := review.State{Restarts: int(data.RestartCount)}
+	state := review.State{Restarts: int(data.RestartCount), IDs: idsOf(data)}
 	if data.Config != nil {
 		state.Labels = data.Config.Labels
 	}

@@ -2,12 +2,14 @@ package podman
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/containers/podman/v5/libpod/define"
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/specgen"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,13 +26,20 @@ func (p *Podman) Create(ctx context.Context, spec review.Container) (string, err
 	if spec.Network == "" && p.OwnNetworks() {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Private}
 	}
-	if spec.SameIDs != "" {
+	switch {
+	case spec.IDs != "":
+		ids, err := parseIDs(spec.IDs)
+		if err != nil {
+			return "", err
+		}
+		mapIDs(s, ids)
+	case spec.SameIDs != "":
 		ids, err := p.ids(ctx, spec.SameIDs)
 		if err != nil {
 			return "", err
 		}
 		mapIDs(s, ids)
-	} else if spec.Isolation.UserNamespace {
+	case spec.Isolation.UserNamespace:
 		s.UserNS = specgen.Namespace{NSMode: specgen.Auto, Value: "size=65536"}
 		s.IDMappings = &storagetypes.IDMappingOptions{AutoUserNs: true, AutoUserNsOpts: storagetypes.AutoUserNsOptions{Size: idRange}}
 	}
@@ -153,9 +162,28 @@ func (p *Podman) ids(ctx context.Context, container string) ([]idtools.IDMap, er
 	if err != nil {
 		return nil, err
 	}
-	if data.HostConfig == nil || data.HostConfig.IDMappings == nil {
+	ids, err := parseIDs(idsOf(data))
+	return ids, p.explain(err, "read the user IDs of container %s", container)
+}
+
+// hostIDs are Podman's own, in State.IDs.
+const hostIDs = "host"
+
+// idsOf tells a container's user IDs as State does: "0:1000000:65536".
+func idsOf(data *define.InspectContainerData) string {
+	if data.HostConfig == nil || data.HostConfig.IDMappings == nil || len(data.HostConfig.IDMappings.UIDMap) == 0 {
+		return hostIDs
+	}
+	return strings.Join(data.HostConfig.IDMappings.UIDMap, ",")
+}
+
+func parseIDs(text string) ([]idtools.IDMap, error) {
+	if text == hostIDs {
 		return nil, nil
 	}
-	ids, err := idtools.ParseIDMap(data.HostConfig.IDMappings.UIDMap, "UID")
-	return ids, p.explain(err, "read the user IDs of container %s", container)
+	ids, err := idtools.ParseIDMap(strings.Split(text, ","), "UID")
+	if err != nil {
+		return nil, fmt.Errorf("user IDs %s: %w", review.Printable(text, 80), err)
+	}
+	return ids, nil
 }

@@ -82,6 +82,12 @@ type Record struct {
 	Previous *Release `json:"previous,omitempty"`
 	// Pipeline is the newest that was deployed: none before it may be any more.
 	Pipeline int64 `json:"pipeline,omitempty"`
+	// IDs are the user IDs that the app's containers have, as State tells them: the
+	// files on its volumes are theirs.
+	IDs string `json:"ids,omitempty"`
+	// Unreleased tells that a volume was lost, so that the release command is to run
+	// before the app starts again.
+	Unreleased bool `json:"unreleased,omitempty"`
 	// Pending are the releases to come, whose companions are there already.
 	Pending []Pending `json:"pending,omitempty"`
 	// Stopping is an app on its way out: the front does not serve it.

@@ -83,16 +83,20 @@ func (d *deploy) startCompanion(ctx context.Context, c Companion, there []Object
 // replaceCompanion starts one after it has removed the others of its name: two
 // cannot share volumes.
 func (d *deploy) replaceCompanion(ctx context.Context, c Companion, there []Object) error {
+	ids := ""
 	for _, o := range there {
 		if o.Labels[LabelCompanion] != c.Name {
 			continue
+		}
+		if state, err := d.Containers.State(ctx, o.Name); err == nil {
+			ids = state.IDs // the files on its volumes are theirs
 		}
 		old := map[string]string{LabelApp: d.app.Name, LabelRole: RoleCompanion, LabelCompanion: c.Name, LabelRelease: o.Labels[LabelRelease]}
 		if err := d.Containers.Remove(ctx, old, d.Limits.StopGrace); err != nil {
 			return err
 		}
 	}
-	volumes, _, err := d.volumes(ctx, c.Name, c.Volumes)
+	volumes, old, err := d.volumes(ctx, c.Name, c.Volumes)
 	if err != nil {
 		return err
 	}
@@ -106,11 +110,14 @@ func (d *deploy) replaceCompanion(ctx context.Context, c Companion, there []Obje
 		Network:    networkName(d.app.Name),
 		Aliases:    c.Aliases,
 		Volumes:    volumes,
-		Chown:      volumeNames(volumes), // the one before had other user IDs
+		IDs:        ids,
 		Env:        d.secrets.Companions[c.Name],
 		Labels:     d.companionLabels(c),
 		Restart:    true,
 		Isolation:  d.Isolation,
+	}
+	if ids == "" {
+		spec.Chown = old
 	}
 	_, err = d.Containers.Start(ctx, spec)
 	return err

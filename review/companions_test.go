@@ -231,12 +231,18 @@ func TestDeploy_ReleaseCommandRunsOnTheAppsVolumesBeforeItServes(t *testing.T) {
 	if len(volumes) != 1 || len(app.Volumes) != 1 || !cmp.Equal(volumes[0], app.Volumes) {
 		t.Errorf("the command had %v, the app %v", volumes, app.Volumes)
 	}
-	if app.SameIDs != "review-app-login-1111111-1-release" {
-		t.Errorf("user IDs as in %q", app.SameIDs)
+	if app.IDs != "of review-app-login-1111111-1-release" {
+		t.Errorf("user IDs %q", app.IDs)
 	}
-	w.both(func() review.Request { job := w.with(2, "two"); job.Settings.Volumes = []string{"/data"}; return job }())
-	if app := w.engine.Running()[0]; app.SameIDs != "review-app-login-1111111-1" || len(app.Chown) > 0 {
-		t.Errorf("beside the one that serves: user IDs as in %q, chown %v", app.SameIDs, app.Chown)
+	w.deployed(3, "without the volume, but with the same IDs")
+	w.both(func() review.Request { job := w.with(4, "four"); job.Settings.Volumes = []string{"/data"}; return job }())
+	if got := w.engine.Running()[0]; got.IDs != app.IDs || len(got.Chown) > 0 {
+		t.Errorf("beside the one that serves: user IDs %q, chown %v", got.IDs, got.Chown)
+	}
+	w.engine.Wipe(false)
+	w.syncs()
+	if got := w.engine.Running()[0]; got.IDs != app.IDs || len(got.Chown) > 0 {
+		t.Errorf("after the containers were lost: user IDs %q, chown %v", got.IDs, got.Chown)
 	}
 }
 

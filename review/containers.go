@@ -35,7 +35,8 @@ type Containers interface {
 	// nothing is left of it. A command that the image lacks is a Failure of the
 	// kind Build, and a port of the host that is taken is ErrPortTaken.
 	Start(ctx context.Context, spec Container) (id string, err error)
-	// Resume starts a container again that has ended.
+	// Resume starts a container again that has ended. A port of the host that is
+	// taken by now is ErrPortTaken.
 	Resume(ctx context.Context, id string) error
 	// Run starts a container, passes on what it writes until it ends, and returns
 	// its exit code. What has ended stays until it is removed.
@@ -130,13 +131,15 @@ type Container struct {
 	Aliases    []string          // names in the network
 	Hosts      map[string]string // addresses by name, for what the network's names may not know yet
 	Volumes    map[string]string // mount point by volume name; a missing volume is made, unlabelled
-	Chown      []string          // volumes whose files are first given to the container's root
+	Chown      []string          // volumes whose files are all given to the container's user first
 	Env        map[string]string
 	Labels     map[string]string
 	Port       uint16 // published on 127.0.0.1; 0: none
 	HostPort   uint16 // where it is published; 0: on a free port
 	Restart    bool   // start again whenever it ends, and after a reboot
 	Isolation  Isolation
+	// IDs are the user IDs to have, as State tells them; "": a range of its own.
+	IDs string
 	// SameIDs is a container whose range of user IDs this one gets, for files
 	// that both write; "": a range of its own.
 	SameIDs string
@@ -156,6 +159,7 @@ type State struct {
 	Restarts    int // how often it ended and was started again
 	ExitCode    int
 	Backend     string // where its port is published: 127.0.0.1:34817
+	IDs         string // its user IDs, in the engine's own words; never empty
 }
 
 // Front is the web server as publishing needs it.

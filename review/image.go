@@ -53,13 +53,13 @@ func (d *deploy) pull(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := d.Containers.Tag(ctx, image.ID, d.tag()); err != nil {
-		return Image{}, err
-	}
 	if missing != nil && !strings.HasPrefix(name, "localhost/") {
-		if err := d.Containers.Untag(ctx, name); err != nil {
+		if err := d.Containers.Untag(ctx, name); err != nil { // first: one that was pulled by its digest loses all
 			return Image{}, err
 		}
+	}
+	if err := d.Containers.Tag(ctx, image.ID, d.tag()); err != nil {
+		return Image{}, err
 	}
 	d.log.Step("image", "%s, pulled in %s", name, Since(started))
 	return image, nil

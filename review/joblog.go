@@ -18,6 +18,19 @@ func NewLog(w io.Writer) *Log { return &Log{w: w} }
 // silent is a log that nobody reads.
 func silent() *Log { return NewLog(io.Discard) }
 
+// For is a log whose lines begin with the app's name.
+func (l *Log) For(app string) *Log { return NewLog(named{l.w, app}) }
+
+type named struct {
+	w   io.Writer
+	app string
+}
+
+func (n named) Write(text []byte) (int, error) {
+	_, err := fmt.Fprintf(n.w, "%s: %s", n.app, text)
+	return len(text), err
+}
+
 // Line writes a sentence.
 func (l *Log) Line(format string, args ...any) {
 	fmt.Fprintf(l.w, "%s\n", Printable(fmt.Sprintf(format, args...), 500))

@@ -149,6 +149,9 @@ func (l *Lifecycle) done(app, step string) {
 }
 
 func (l *Lifecycle) lock(ctx context.Context, app App, log *Log) (func(), error) {
+	if err := l.Records.Begin(); err != nil {
+		return nil, err
+	}
 	return l.Records.Lock(ctx, app.Name, func() {
 		log.Line("Waiting for another job that works on review app %s", app.Name)
 	})
@@ -222,8 +225,11 @@ func (d *deploy) recover(ctx context.Context) error {
 		return d.clear(ctx, d.app.Name, 0)
 	}
 	refused, err := d.ApplyFront(ctx)
+	if why := refused[d.app.Name]; why != nil {
+		d.log.Line("WARNING: the front refuses what the app has so far, so nothing of it is removed yet: %v", why)
+	}
 	if err != nil || refused[d.app.Name] != nil {
-		return err // what serves is not known, so nothing is removed
+		return err // what serves is not known
 	}
 	return d.sweep(ctx, d.record, true)
 }
@@ -236,14 +242,13 @@ func (d *deploy) undo(ctx context.Context) string {
 	if d.stuck != nil {
 		return fmt.Sprintf("what was published before could not be restored (%v); what runs is left running, deploy again", d.stuck)
 	}
-	cleared := "what this deploy made was removed; "
 	if err := d.leave(ctx, d.record.without(d.next.Job), d.switched); err != nil {
-		cleared = fmt.Sprintf("what this deploy made could not be removed (%v) and the next deploy will try again; ", err)
+		return fmt.Sprintf("not everything is as it was before (%v); the next deploy and \"review-executor sync\" try again", err)
 	}
 	if d.record.Live.ID == "" {
-		return cleared + "the app was not deployed before"
+		return "what this deploy made was removed; the app was not deployed before"
 	}
-	return cleared + fmt.Sprintf("the version of %s is still serving", shortSHA(d.record.Live.SHA))
+	return fmt.Sprintf("what this deploy made was removed; the version of %s is still serving", shortSHA(d.record.Live.SHA))
 }
 
 const undoTimeout = time.Minute

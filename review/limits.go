@@ -26,7 +26,7 @@ type Limits struct {
 	Drain time.Duration `toml:"drain"`
 	// How long a container may take to end after its stop signal.
 	StopGrace time.Duration `toml:"stop_grace"`
-	// How much the files of one static site may hold.
+	// How much the files of one static site may hold; each counts 4KiB more.
 	StaticSize Bytes `toml:"static_size"`
 }
 

@@ -194,7 +194,7 @@ func (m *model) act(a *actor, kind string) error {
 	job.Environment, job.Pipeline, job.Log, job.Owner = "review/"+appName(max(a.app, 0)), a.job, log, a.name
 	switch kind {
 	case "sync":
-		return m.Sync(ctx, log, false)
+		return m.Sync(ctx, log, review.SyncOptions{})
 	case "stop":
 		app, err := m.App(job)
 		if err != nil {

@@ -63,26 +63,39 @@ func (d *deploy) prepare(context.Context) error {
 // chooseCompanions decides which of the app's companions can stay: those that are
 // wanted just as they are.
 func (d *deploy) chooseCompanions() error {
-	before := Secrets{}
-	if d.record.Live.ID != "" {
-		var err error
-		if before, err = d.Records.LoadSecrets(d.app.Name, d.record.Live.ID); err != nil {
-			return err
-		}
-	}
 	d.next.Companions = slices.Clone(d.req.Companions)
 	for i := range d.next.Companions {
+		d.next.Companions[i].Since = d.next.ID
+	}
+	there := []Release{d.record.Live}
+	for _, p := range d.record.Pending {
+		there = append(there, p.Release)
+	}
+	for _, release := range there {
+		if release.ID == "" {
+			continue
+		}
+		secrets, err := d.Records.LoadSecrets(d.app.Name, release.ID)
+		if err != nil {
+			return err
+		}
+		d.keepCompanions(release, secrets)
+	}
+	return nil
+}
+
+// keepCompanions goes on with those of a release that are wanted just so.
+func (d *deploy) keepCompanions(release Release, secrets Secrets) {
+	for i := range d.next.Companions {
 		c := &d.next.Companions[i]
-		c.Since = d.next.ID
-		for _, old := range d.record.Live.Companions {
+		for _, old := range release.Companions {
 			same := *c
 			same.Since = old.Since
-			if reflect.DeepEqual(same, old) && maps.Equal(before.Companions[c.Name], d.req.CompanionEnvs[c.Name]) {
+			if reflect.DeepEqual(same, old) && maps.Equal(secrets.Companions[c.Name], d.req.CompanionEnvs[c.Name]) {
 				c.Since = old.Since
 			}
 		}
 	}
-	return nil
 }
 
 // Abandon gives up what Prepare has made for a job that is over. If the job has

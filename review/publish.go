@@ -14,7 +14,7 @@ import (
 // as it was.
 func (d *deploy) publish(ctx context.Context) error {
 	started := time.Now()
-	if err := d.Records.Save(d.published()); err != nil {
+	if err := d.saveWithRoom(ctx); err != nil {
 		return err
 	}
 	d.done(d.app.Name, "record")
@@ -26,10 +26,24 @@ func (d *deploy) publish(ctx context.Context) error {
 	return nil
 }
 
+// saveWithRoom saves the record. Of several apps that are deployed at the same time,
+// not all may have room.
+func (d *deploy) saveWithRoom(ctx context.Context) error {
+	unlock, err := d.Records.LockRoom(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.checkRoom(ctx); err != nil {
+		return err
+	}
+	return d.Records.Save(d.published())
+}
+
 // published is the record once the new release serves.
 func (d *deploy) published() Record {
 	record := d.record.without(d.next.Job)
-	record.App, record.Live = d.app, d.next
+	record.App, record.Live, record.Unreleased = d.app, d.next, false
 	record.Pipeline = max(record.Pipeline, d.next.Pipeline)
 	if d.record.Live.ID != "" {
 		record.Previous = &d.record.Live
@@ -114,6 +128,7 @@ func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, e
 // record, with its image, for a rollback; the one before that goes.
 func (d *deploy) retire(ctx context.Context) error {
 	started := time.Now()
+	ctx = context.WithoutCancel(ctx) // the new release serves: there is no way back
 	if err := d.sweep(ctx, d.published(), true); err != nil {
 		d.log.Line("WARNING: the release before could not be removed: %v", err)
 		return nil

@@ -27,6 +27,21 @@ type Records struct {
 // NewRecords keeps its records under the state directory dir.
 func NewRecords(dir string) *Records { return &Records{dir: dir} }
 
+// Begin makes the directory of the records, and Begun tells whether that was ever
+// done here.
+func (r *Records) Begin() error {
+	if err := os.MkdirAll(filepath.Join(r.dir, "apps"), 0o750); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	return nil
+}
+
+// Begun is explained at Begin.
+func (r *Records) Begun() bool {
+	_, err := os.Stat(filepath.Join(r.dir, "apps"))
+	return err == nil
+}
+
 // Load returns the app's record, or nil if there is none.
 func (r *Records) Load(app string) (*Record, error) {
 	if err := CheckLabel(app); err != nil {
@@ -50,6 +65,9 @@ func (r *Records) Load(app string) (*Record, error) {
 	record.Version = recordVersion // version 1 had less of a release, and so every field that it had
 	if record.Name != app {
 		return nil, fmt.Errorf("record %s names another app, %s", path, Printable(record.Name, 80))
+	}
+	if record.Live.ID == "" && len(record.Pending) == 0 && !record.Stopping {
+		return nil, fmt.Errorf("record %s names no release", path)
 	}
 	return &record, nil
 }
@@ -129,6 +147,11 @@ func (r *Records) TryLock(app string) (unlock func(), err error) {
 // LockFront waits for the one lock that every change of the front takes.
 func (r *Records) LockFront(ctx context.Context) (unlock func(), err error) {
 	return r.lock(ctx, "_front", func() {}) // no app has an underscore
+}
+
+// LockRoom waits for the one lock under which an app takes its place.
+func (r *Records) LockRoom(ctx context.Context) (unlock func(), err error) {
+	return r.lock(ctx, "_room", func() {})
 }
 
 // LockCaches waits for the one lock under which jobs choose a cache volume.

@@ -29,6 +29,11 @@ func (d *deploy) runReleaseCommand(ctx context.Context) error {
 	defer cancel()
 	exit, err := d.Containers.Run(limited, spec, log)
 	done()
+	if err == nil && d.record.IDs == "" { // the app gets the same: it has the volumes after it
+		var state State
+		state, err = d.Containers.State(ctx, spec.Name)
+		d.record.IDs = state.IDs
+	}
 	if limited.Err() != nil && ctx.Err() == nil {
 		return &Failure{
 			Kind: Build,

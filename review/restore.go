@@ -19,10 +19,8 @@ func (l *Lifecycle) leave(ctx context.Context, record Record, drain bool) error 
 	if found, err := l.Records.Load(record.Name); err != nil || found == nil || len(found.Pending) != len(record.Pending) {
 		saved = l.Records.Save(record)
 	}
-	if _, err := l.restore(ctx, record, nil); err != nil {
-		return errors.Join(saved, err)
-	}
-	return errors.Join(saved, l.sweep(ctx, record, drain))
+	_, restored := l.restore(ctx, record, nil)
+	return errors.Join(saved, restored, l.sweep(ctx, record, drain))
 }
 
 // restore makes sure that the live release of the app runs, with its companions:
@@ -40,65 +38,110 @@ func (l *Lifecycle) restore(ctx context.Context, record Record, log *Log) (did s
 		log = silent()
 	}
 	d := &deploy{Lifecycle: l, app: record.App, log: log, record: record, next: record.Live, secrets: secrets}
+	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	if err != nil {
+		return "", err
+	}
+	if err := d.noteLostVolumes(there); err != nil {
+		return "", err
+	}
 	if err := d.startCompanions(ctx); err != nil {
 		return "", err
 	}
 	if record.Live.Static {
 		return "", d.checkSite()
 	}
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name, LabelRole: RoleApp, LabelRelease: record.Live.ID})
-	if err != nil {
-		return "", err
-	}
 	name := containerName(record.Name, record.Live)
 	i := slices.IndexFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name })
-	switch {
-	case i >= 0 && there[i].Running:
-		return "", nil
-	case i >= 0:
-		did, err = "started again", d.resume(ctx, name)
-	default:
-		did, err = "made anew from its image", d.remake(ctx)
+	if i >= 0 && there[i].Running {
+		return d.follow(ctx, name)
 	}
-	if err == nil {
-		err = d.waitHealthy(ctx)
+	if did, err = d.revive(ctx, name, i >= 0); err != nil {
+		return did, err
 	}
-	if err == nil && d.next.Backend != record.Live.Backend {
+	if d.next.Backend != record.Live.Backend {
 		err = d.move(ctx)
+	} else if d.record.IDs != record.IDs {
+		err = d.Records.Save(d.record)
 	}
-	return did, err
+	if err != nil {
+		return did, err
+	}
+	return did, d.waitHealthy(ctx)
 }
 
-func (d *deploy) resume(ctx context.Context, name string) (err error) {
-	d.id = name
-	if err := d.Containers.Resume(ctx, name); err != nil {
-		return err
+// follow makes the record and the front know where a release is that runs: it may
+// have been moved by a process that was killed then.
+func (d *deploy) follow(ctx context.Context, name string) (did string, err error) {
+	state, err := d.Containers.State(ctx, name)
+	if err != nil || state.Backend == "" || state.Backend == d.record.Live.Backend {
+		return "", err
 	}
-	d.image, err = d.Containers.Image(ctx, d.next.Image)
-	return err
+	d.next.Backend = state.Backend
+	return "found on " + state.Backend, d.move(ctx)
 }
 
-// remake starts the release from its image, where it was published before if that
-// port is still free, so that the front need not change. On new, empty volumes
-// its release command runs first.
-func (d *deploy) remake(ctx context.Context) (err error) {
-	d.image, err = d.Containers.Image(ctx, d.next.Image)
-	if err != nil {
-		return d.lost(err)
+// revive starts the release that does not run, after its release command if data
+// was lost.
+func (d *deploy) revive(ctx context.Context, name string, exists bool) (did string, err error) {
+	if d.image, err = d.Containers.Image(ctx, d.next.Image); err != nil {
+		return "", d.lost(err)
 	}
-	_, made, err := d.volumes(ctx, "", d.next.Volumes)
-	if err != nil {
-		return err
+	if err := d.releaseAgain(ctx); err != nil {
+		return "", err
 	}
-	if made {
-		if err := d.runReleaseCommand(ctx); err != nil {
-			return err
+	if exists {
+		d.id = name
+		err := d.Containers.Resume(ctx, name)
+		if !errors.Is(err, ErrPortTaken) {
+			return "started again", err
+		}
+		gone := map[string]string{LabelApp: d.app.Name, LabelRole: RoleApp, LabelRelease: d.next.ID}
+		if err := d.Containers.Remove(ctx, gone, 0); err != nil {
+			return "", err
 		}
 	}
 	if d.next.Port, err = d.port(d.image); err != nil {
+		return "", err
+	}
+	// Where it was published before, so that the front need not change.
+	return "made anew from its image", d.startOn(ctx, hostPort(d.next.Backend))
+}
+
+// noteLostVolumes notes in the record, before they are made anew and empty, that
+// volumes of the app or of its companions are gone.
+func (d *deploy) noteLostVolumes(there []Object) error {
+	lost := false
+	look := func(companion string, paths []string) {
+		for _, dir := range paths {
+			name := volumeName(d.app.Name, companion, dir)
+			lost = lost || !slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "volume" && o.Name == name })
+		}
+	}
+	look("", d.next.Volumes)
+	for _, c := range d.next.Companions {
+		look(c.Name, c.Volumes)
+	}
+	if !lost || d.next.ReleaseCommand == nil || d.record.Unreleased {
+		return nil
+	}
+	d.record.Unreleased = true
+	return d.Records.Save(d.record)
+}
+
+// releaseAgain runs the release command where data was lost.
+func (d *deploy) releaseAgain(ctx context.Context) error {
+	if !d.record.Unreleased {
+		return nil
+	}
+	if err := d.removeReleaseCommand(ctx); err != nil { // of a process that was killed
 		return err
 	}
-	return d.startOn(ctx, hostPort(d.next.Backend))
+	if err := d.runReleaseCommand(ctx); err != nil {
+		return err
+	}
+	d.record.Unreleased = false
+	return d.Records.Save(d.record)
 }
 
 // move tells the record and the front where the release is now.

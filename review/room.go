@@ -16,12 +16,12 @@ func (d *deploy) checkRoom(context.Context) error {
 	if d.record.Live.ID != "" {
 		return nil
 	}
-	records, _, err := d.Records.All()
+	records, damaged, err := d.Records.All()
 	if err != nil {
 		return err
 	}
 	others := slices.DeleteFunc(records, func(r Record) bool { return r.Name == d.app.Name })
-	if d.Limits.Apps > 0 && len(others) >= d.Limits.Apps {
+	if d.Limits.Apps > 0 && len(others)+len(damaged) >= d.Limits.Apps {
 		return noRoom("this host", "limits.apps", others)
 	}
 	of := slices.DeleteFunc(others, func(r Record) bool { return r.ProjectID != d.app.ProjectID })

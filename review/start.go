@@ -46,7 +46,7 @@ func (d *deploy) startOn(ctx context.Context, hostPort uint16) error {
 		return err
 	}
 	state, err := d.Containers.State(ctx, d.id)
-	d.next.Backend = state.Backend
+	d.next.Backend, d.record.IDs = state.Backend, state.IDs
 	return err
 }
 
@@ -72,7 +72,7 @@ func (d *deploy) container(ctx context.Context, role string) (Container, error) 
 	if err := d.ensureNetwork(ctx); err != nil {
 		return Container{}, err
 	}
-	volumes, _, err := d.volumes(ctx, "", d.next.Volumes)
+	volumes, old, err := d.volumes(ctx, "", d.next.Volumes)
 	if err != nil {
 		return Container{}, err
 	}
@@ -88,31 +88,10 @@ func (d *deploy) container(ctx context.Context, role string) (Container, error) 
 	if role == RoleRelease {
 		c.Name = releaseContainerName(d.app.Name, d.next)
 	}
-	if len(volumes) == 0 {
-		return c, nil
+	if c.IDs = d.record.IDs; c.IDs == "" {
+		c.Chown = old // of whom they are is not known
 	}
-	c.SameIDs, err = d.writer(ctx)
-	if c.SameIDs == "" {
-		c.Chown = volumeNames(volumes)
-	}
-	return c, err
-}
-
-// writer is the container whose user IDs the files on the app's volumes have: the
-// one that serves, or the release command's. "": none is there.
-func (d *deploy) writer(ctx context.Context) (string, error) {
-	there, err := d.Containers.Objects(ctx, map[string]string{LabelApp: d.app.Name})
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{containerName(d.app.Name, d.record.Live), releaseContainerName(d.app.Name, d.next)} {
-		for _, o := range there {
-			if o.Kind == "container" && o.Name == name {
-				return name, nil
-			}
-		}
-	}
-	return "", nil
+	return c, nil
 }
 
 func (d *deploy) ensureNetwork(ctx context.Context) error {

@@ -96,6 +96,9 @@ func (s *site) extract(archive io.Reader, into string) error {
 }
 
 func (s *site) entry(root *os.Root, name string, h *tar.Header, content io.Reader) error {
+	if s.left -= block; s.left < 0 {
+		return s.tooMuch()
+	}
 	var err error
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -124,6 +127,17 @@ func (s *site) entry(root *os.Root, name string, h *tar.Header, content io.Reade
 	return err
 }
 
+// block is what an empty file or a link counts: it takes an inode.
+const block = 4096
+
+func (s *site) tooMuch() error {
+	return &Failure{
+		Kind: Build,
+		What: fmt.Sprintf("the files of %q are more than %s", s.dir, s.limit),
+		Hint: "publish less, or ask the host's administrator to raise limits.static_size",
+	}
+}
+
 func makeDir(root *os.Root, name string) error {
 	if name == "." {
 		return nil
@@ -136,11 +150,7 @@ func makeDir(root *os.Root, name string) error {
 
 func (s *site) file(root *os.Root, name string, h *tar.Header, content io.Reader) error {
 	if s.left -= Bytes(h.Size); s.left < 0 {
-		return &Failure{
-			Kind: Build,
-			What: fmt.Sprintf("the files of %q are more than %s", s.dir, s.limit),
-			Hint: "publish less, or ask the host's administrator to raise limits.static_size",
-		}
+		return s.tooMuch()
 	}
 	if err := makeDir(root, path.Dir(name)); err != nil {
 		return err

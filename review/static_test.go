@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,12 +119,13 @@ func TestStatic_WhatLeavesTheSiteIsRefused(t *testing.T) {
 		"a file written through links": {link("public/a", "/tmp"), entry("public/a/x", 0o644, "")},
 		"a pipe":                       {{Name: "public/a", Typeflag: tar.TypeFifo}},
 		"a device":                     {{Name: "public/a", Typeflag: tar.TypeChar}},
+		"too many entries":             slices.Repeat([]tar.Header{{Name: "public/d", Typeflag: tar.TypeDir}}, 30),
 		"a file in place of it":        {entry("public", 0o644, "x")},
-		"too many bytes":               {entry("public/a", 0o644, strings.Repeat("x", 2000))},
+		"too many bytes":               {entry("public/a", 0o644, strings.Repeat("x", 200_000))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.Limits.StaticSize = 1000
+			w.Limits.StaticSize = 100_000
 			w.publishes(w.static(1, "one"))
 			_, err := w.Deploy(t.Context(), w.archive(2, entries...))
 			if err == nil || !strings.Contains(review.AsFailure(err).Text(), "the version of 1111111 is still serving") {

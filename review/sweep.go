@@ -27,7 +27,7 @@ func (l *Lifecycle) sweep(ctx context.Context, record Record, drain bool) error 
 		grace := time.Duration(0)
 		if drain {
 			grace = l.Limits.StopGrace
-			l.drain(ctx, o)
+			l.drain(ctx, record, o)
 		}
 		failed = append(failed, l.Containers.Remove(ctx, labels, grace))
 	}
@@ -63,7 +63,7 @@ func (r Record) wants(o Object) bool {
 }
 
 // drain waits until a container that is published has no connection any more.
-func (l *Lifecycle) drain(ctx context.Context, o Object) {
+func (l *Lifecycle) drain(ctx context.Context, record Record, o Object) {
 	if o.Labels[LabelRole] != RoleApp || !o.Running {
 		return
 	}
@@ -73,6 +73,9 @@ func (l *Lifecycle) drain(ctx context.Context, o Object) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Limits.Drain)
 	defer cancel()
+	if record.Serves() { // a killed process may have told the front just before
+		_ = l.Front.Serves(ctx, l.site(record)) // it has had its time
+	}
 	l.Front.Drain(ctx, state.Backend)
 }
 

@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,16 +14,59 @@ import (
 // syncedAtOnce is how many apps Sync works on at the same time.
 var syncedAtOnce = 4
 
+// SyncOptions change what Sync does.
+type SyncOptions struct {
+	DryRun bool // only say what would be done
+	Yes    bool // even when most apps have no record
+}
+
+// manyOrphans is how many apps without a record a few killed deploys may leave.
+const manyOrphans = 5
+
+// checkRecords refuses to take apps for leftovers when it is more likely that their
+// records are lost: a disk that is not mounted, or another configuration.
+func (l *Lifecycle) checkRecords(ctx context.Context) error {
+	records, damaged, err := l.Records.All()
+	if err != nil {
+		return err
+	}
+	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: AnyValue})
+	if err != nil {
+		return err
+	}
+	orphans := map[string]bool{}
+	for _, o := range there {
+		orphans[o.Labels[LabelApp]] = true
+	}
+	for _, r := range records {
+		delete(orphans, r.Name)
+	}
+	maps.DeleteFunc(orphans, func(name string, _ bool) bool { return damaged[name] != nil })
+	if len(orphans) == 0 || (l.Records.Begun() && len(orphans) <= max(manyOrphans, len(records))) {
+		return nil
+	}
+	return &Failure{
+		What:  fmt.Sprintf("%d apps have containers, volumes or images but no record: %s", len(orphans), Printable(strings.Join(slices.Sorted(maps.Keys(orphans)), ", "), 300)),
+		State: fmt.Sprintf("nothing was changed; there are %d records in %s", len(records), l.Records.dir),
+		Hint:  `is the disk of state_dir mounted, and is this the right configuration? If these apps shall go: "review-executor sync --yes"`,
+	}
+}
+
 // Sync brings the front, the containers and the files to what the records say,
 // after a crash, a reboot or the loss of the container store: what should serve
 // is started, and what no record owns is removed. Apps that somebody works on
-// are left to them. With dryRun it only says what it would do. One app's trouble
-// does not keep it from the others.
-func (l *Lifecycle) Sync(ctx context.Context, log *Log, dryRun bool) error {
+// are left to them. One app's trouble does not keep it from the others.
+func (l *Lifecycle) Sync(ctx context.Context, log *Log, options SyncOptions) error {
 	names, err := l.known(ctx)
 	if err != nil {
 		return err
 	}
+	if !options.Yes {
+		if err := l.checkRecords(ctx); err != nil {
+			return err
+		}
+	}
+	dryRun := options.DryRun
 	refused := map[string]error{}
 	if !dryRun {
 		if refused, err = l.ApplyFront(ctx); err != nil {
@@ -139,25 +183,25 @@ func (l *Lifecycle) bring(ctx context.Context, record Record, found *Record, log
 		}
 		return l.remove(ctx, record.Name, found)
 	}
+	var saved error
 	if found != nil && len(found.Pending) != len(record.Pending) {
-		if err := l.Records.Save(record); err != nil {
-			return err
-		}
+		saved = l.Records.Save(record)
 	}
-	did, err := l.restore(ctx, record, nil)
+	did, restored := l.restore(ctx, record, log.For(record.Name))
 	l.done(record.Name, "restore")
-	if did != "" && err == nil {
+	if did != "" && restored == nil {
 		log.Line("%s: %s", record.Name, did)
 	}
 	if len(unwanted) > 0 {
 		log.Line("%s: removing what a killed deploy has left", record.Name)
 	}
-	if err != nil {
-		return err
+	// restore may have changed the record.
+	if now, err := l.Records.Load(record.Name); err == nil && now != nil {
+		record.Live = now.Live
 	}
-	err = l.sweep(ctx, record, true)
+	swept := l.sweep(ctx, record, true)
 	l.done(record.Name, "sweep")
-	return err
+	return errors.Join(saved, restored, swept)
 }
 
 // preview says what bring would do.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"gitlab.com/review-executor/review-executor/review"
 	"gitlab.com/review-executor/review-executor/review/reviewtest"
 )
@@ -17,7 +15,7 @@ import (
 func (w *world) sync(dryRun bool) (log string, err error) {
 	w.t.Helper()
 	var b bytes.Buffer
-	err = w.Sync(context.Background(), review.NewLog(&b), dryRun)
+	err = w.Sync(context.Background(), review.NewLog(&b), review.SyncOptions{DryRun: dryRun})
 	return b.String(), err
 }
 
@@ -59,8 +57,8 @@ func TestSync_RestoresWhatTheRecordsSay(t *testing.T) {
 			w, before := everything(t)
 			record, _ := w.Records.Load("login")
 			c.harm(w)
-			if diff := cmp.Diff(c.log, w.syncs()); diff != "" {
-				t.Error(diff)
+			if log := w.syncs(); !strings.HasSuffix(log, c.log) || (log == "") != (c.log == "") {
+				t.Errorf("it says %q, want %q", log, c.log)
 			}
 			w.serves("login", "two")
 			w.holds(before...)

@@ -5,16 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"path"
-	"slices"
 	"strconv"
 )
 
 // volumes makes the volumes for the paths, which are the app's, or those of one
-// of its companions. They live as long as the app. made tells whether one of
-// them is new, and so empty.
-func (d *deploy) volumes(ctx context.Context, companion string, paths []string) (byName map[string]string, made bool, err error) {
+// of its companions. They live as long as the app. old are those that were there
+// before, and have files of somebody.
+func (d *deploy) volumes(ctx context.Context, companion string, paths []string) (byName map[string]string, old []string, err error) {
 	labels := map[string]string{
 		LabelApp:         d.app.Name,
 		LabelProject:     d.app.Project,
@@ -25,22 +23,20 @@ func (d *deploy) volumes(ctx context.Context, companion string, paths []string) 
 	byName = map[string]string{}
 	for _, dir := range paths {
 		name := volumeName(d.app.Name, companion, dir)
-		isNew, err := d.Containers.CreateVolume(ctx, name, labels, 0)
+		made, err := d.Containers.CreateVolume(ctx, name, labels, 0)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		made = made || isNew
+		if !made {
+			old = append(old, name)
+		}
 		byName[name] = dir
 	}
-	return byName, made, nil
+	return byName, old, nil
 }
 
 // volumeName is readable, and unique on this host: review-app-login-data-1a2b3c4d.
 func volumeName(app, companion, dir string) string {
 	sum := sha256.Sum256([]byte(app + "\x00" + companion + "\x00" + dir))
 	return fmt.Sprintf("review-app-%s-%s-%s", app, slugify(path.Join(companion, dir)), hex.EncodeToString(sum[:])[:hashLength])
-}
-
-func volumeNames(volumes map[string]string) []string {
-	return slices.Sorted(maps.Keys(volumes))
 }

@@ -67,6 +67,10 @@ start_podman() {
 		[storage.options.overlay]
 		$overlay
 	END
+	# Rootless, Podman 4.3 takes the runroot of no storage.conf: two hosts of one user would
+	# share their addresses and their DNS server.
+	runroot=
+	[ "$(id -u)" -eq 0 ] || runroot="--runroot $dir/run/storage"
 	# Registries of tests speak plain HTTP, on any port of loopback. Short names
 	# have no registry.
 	cat >"$dir/registries.conf" <<-END
@@ -79,7 +83,7 @@ start_podman() {
 		#!/bin/sh
 		export CONTAINERS_CONF=$dir/containers.conf CONTAINERS_STORAGE_CONF=$dir/storage.conf TMPDIR=$dir/tmp
 		export CONTAINERS_REGISTRIES_CONF=$dir/registries.conf
-		exec podman "\$@"
+		exec podman $runroot "\$@"
 	END
 	chmod 755 "$dir/podman"
 	start_service

@@ -74,6 +74,7 @@ func TestApp_PrebuiltImageMustBeAllowed(t *testing.T) {
 }
 
 func TestApp_LimitsAndBuildArguments(t *testing.T) {
+	needsLimits(t)
 	files := page("limited")
 	files["Containerfile"] = strings.Replace(files["Containerfile"], "EXPOSE", "ARG COLOUR=none\nRUN echo \"colour $COLOUR\" >>/site/index.html\nEXPOSE", 1)
 	p := newProject(t, files)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -106,6 +107,41 @@ func TestCompanions_AndVolumesComeBackAfterEverythingWasLost(t *testing.T) {
 	}
 }
 
+// TestVolumes_KeepTheirOwners whatever happens to the app's containers: the image
+// gives its directory to a user that is not the one that it starts as.
+func TestVolumes_KeepTheirOwners(t *testing.T) {
+	j := newDriverJob(t).deploying()
+	t.Cleanup(func() { stopApps(t) })
+	files := page("owners")
+	files["Containerfile"] = "FROM " + busybox + "\nRUN mkdir -p /data/own && chown 33:33 /data/own\nEXPOSE 8080\n" +
+		`CMD ["sh", "-c", "mkdir -p /site; stat -c %u:%g /data/own >/site/index.html; exec httpd -f -p 8080 -h /site"]` + "\n"
+	deploy := func(volumes string) {
+		t.Helper()
+		next := j.another().deploying()
+		next.vars = append(next.vars, "REVIEW_VOLUMES="+volumes, "REVIEW_RELEASE_COMMAND=true")
+		next.prepared().checkout(files).succeeded(t)
+		next.run("build_script", "true").succeeded(t)
+		next.stage("cleanup").succeeded(t)
+	}
+	owners := func(when string) {
+		t.Helper()
+		if got := host.Get(t, "login.review.localhost", "/", true); got.Body != "33:33\n" {
+			t.Errorf("%s, the directory is of %q", when, got.Body)
+		}
+	}
+	deploy("/data")
+	owners("after the first deploy")
+	deploy("/data")
+	owners("after a redeploy")
+	deploy("/other")
+	deploy("/data")
+	owners("after a release without the volume")
+	host.Podman(t, "stop", "--all", "--time", "0")
+	host.Podman(t, "rm", "--all")
+	runProgram(t, "sync").succeeded(t)
+	owners("after all containers were lost")
+}
+
 func TestRollback_BringsTheVersionBeforeBackAtOnce(t *testing.T) {
 	p := newProject(t, page("the first"))
 	runProgram(t, "rollback", "main").failed(t, `there is no review app "main"`)
@@ -122,7 +158,16 @@ func TestRollback_BringsTheVersionBeforeBackAtOnce(t *testing.T) {
 	stillServing(t, "main", "the third", 2)
 }
 
+// needsLimits skips where the test's host has no limits, and so no ceiling.
+func needsLimits(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); os.Getuid() != 0 && err != nil {
+		t.Skip("cgroups of version 1 limit nothing without root")
+	}
+}
+
 func TestDeploy_LimitsOfTheProject(t *testing.T) {
+	needsLimits(t)
 	j := newDriverJob(t).deploying()
 	t.Cleanup(func() { stopApps(t) })
 	j.vars = append(j.vars, "REVIEW_MEMORY=64MiB", "REVIEW_CPUS=0.5")

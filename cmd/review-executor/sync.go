@@ -7,7 +7,7 @@ import (
 )
 
 func newSync() *cobra.Command {
-	var dryRun bool
+	var options review.SyncOptions
 	cmd := &cobra.Command{
 		Use:     "sync",
 		GroupID: "admin",
@@ -22,9 +22,10 @@ trouble does not keep it from the others.`,
 			if err != nil {
 				return err
 			}
-			return l.Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), dryRun)
+			return l.Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), options)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "only say what would be done")
+	cmd.Flags().BoolVar(&options.Yes, "yes", false, "remove apps without a record, however many")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package reviewtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,6 +167,7 @@ func (e *Engine) State(ctx context.Context, id string) (review.State, error) {
 		return review.State{}, err
 	}
 	c.state.Labels = c.Labels
+	c.state.IDs = cmp.Or(c.IDs, "of "+c.Name)
 	return c.state, nil
 }
 

@@ -298,6 +298,13 @@ func (e *Engine) Wipe(all bool) {
 	maps.DeleteFunc(e.images, func(id string, _ *image) bool { return all && id != "base" })
 }
 
+// LoseVolumes removes all volumes.
+func (e *Engine) LoseVolumes() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.labelled, func(key [2]string, _ map[string]string) bool { return key[0] == "volume" })
+}
+
 // Inventory lists what there is: "container NAME", "image TAG", "network NAME"
 // and "volume NAME", sorted and without Base.
 func (e *Engine) Inventory() []string {

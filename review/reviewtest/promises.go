@@ -113,7 +113,7 @@ func endedContainerTellsItsCode(t trial) {
 	t.eventually("it ended", func() bool { return !t.state(id).Running })
 	state := t.state(id)
 	t.equal("label", t.name, state.Labels[review.LabelApp])
-	state.Labels, state.Address = nil, ""
+	state.Labels, state.Address, state.IDs = nil, "", ""
 	t.equal("state", review.State{ExitCode: 3}, state)
 }
 
