@@ -295,7 +295,7 @@ func TestServes_UnreadablePasswordsAreToldBeforeAnyVisitorMeetsThem(t *testing.T
 	if _, err := f.Apply(context.Background(), []review.Site{site}, nil); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
 	if err := f.Serves(ctx, site); err == nil || !strings.Contains(err.Error(), "must be able to read apache.htpasswd") {
 		t.Errorf("error %v", err)

@@ -28,10 +28,17 @@ func (f *Front) Serves(ctx context.Context, site review.Site) error {
 	ctx, cancel := context.WithTimeout(ctx, serveTimeout)
 	defer cancel()
 	client := f.client(site.Host)
+	var (
+		got string
+		err error // the last that Apache is to blame for
+	)
 	for {
-		got, err := f.release(ctx, client, site.Host)
-		if err == nil && got == site.Release {
+		seen, problem := f.release(ctx, client, site.Host)
+		if problem == nil && seen == site.Release {
 			return nil
+		}
+		if ctx.Err() == nil || err == nil {
+			got, err = seen, problem
 		}
 		select {
 		case <-ctx.Done():
