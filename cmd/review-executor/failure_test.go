@@ -179,7 +179,7 @@ func TestTry_FullDisk(t *testing.T) {
 
 	p.commit(page("another"))
 	fill(t, filepath.Join(small, "filler"))
-	got := runWith(t, nil, "--config", file, "try", p.dir).failed(t, "write record", "no space left on device", "is still serving")
+	got := runWith(t, nil, "--config", file, "try", p.dir).failed(t, "write secrets", "no space left on device", "is still serving")
 	if !strings.Contains(got.stderr, "system failure") {
 		t.Errorf("it counts as the job's fault:\n%s", got.stderr)
 	}
