@@ -87,7 +87,7 @@ func TestConformance_GoneContainerIsASystemFailure(t *testing.T) {
 func TestConformance_MissingImageIsABuildFailure(t *testing.T) {
 	j := newDriverJob(t)
 	j.image = "localhost/no/such/image"
-	j.stage("prepare").exited(t, buildFailure, "ERROR: image localhost/no/such/image is not on this host", `"image:"`)
+	j.stage("prepare").exited(t, buildFailure, "ERROR: image localhost/no/such/image is not on this host", "check its name")
 	j.image, j.response = "", object{"services": []object{{"name": "localhost/no/such/service"}}}
 	j.stage("prepare").exited(t, buildFailure, "ERROR: image localhost/no/such/service is not on this host")
 }
