@@ -139,7 +139,7 @@ func TestGitLabRunner_MissingImageFailsTheJobAtOnce(t *testing.T) {
 	if got := j.wait(); got.State != "failed" || got.FailureReason != "script_failure" {
 		t.Errorf("%+v", got)
 	}
-	j.says(`"image:"`)
+	j.says("check its name")
 	if n := strings.Count(j.log(), "ERROR: image localhost/no/such/image"); n != 1 {
 		t.Errorf("it was tried %d times:\n%s", n, j.log())
 	}
