@@ -27,7 +27,10 @@ import (
 // Containers in it reach none in another such network.
 func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
 	there, err := network.Exists(p.call(ctx), name, nil)
-	if err == nil && !there {
+	if err != nil || there {
+		return p.explain(err, "look for network %s", name)
+	}
+	_ = retry(ctx, func() error {
 		_, err = network.Create(p.call(ctx), &nettypes.Network{
 			Name:       name,
 			Driver:     "bridge",
@@ -37,7 +40,11 @@ func (p *Podman) EnsureNetwork(ctx context.Context, name string, labels map[stri
 			// Podman counts its bridges per store, so two stores could share one.
 			NetworkInterface: fmt.Sprintf("review%08x", rand.Uint32()), //nolint:gosec // a name, no secret
 		})
-	}
+		if err != nil && strings.Contains(err.Error(), "no such network interface") {
+			return err // one that Podman was looking at has just gone with its container
+		}
+		return nil
+	})
 	return p.explain(err, "create network %s", name)
 }
 

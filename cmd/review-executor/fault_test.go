@@ -66,7 +66,9 @@ type faulty struct {
 	state  string // directory
 	job    *driverJob
 	pages  map[string]string // by release
-	hit    string            // the file that tells that it has happened
+	// database is the image of the app's companion.
+	database string
+	hit      string // the file that tells that it has happened
 }
 
 // TestFault_EveryStepLeavesWhatSyncMakesWhole kills the process behind every step
@@ -101,6 +103,7 @@ func newFaulty(t *testing.T, fault fault) *faulty {
 		t.Cleanup(func() { f.program(nil, "stop", "login") })
 	}
 	f.hit = filepath.Join(t.TempDir(), "hit")
+	f.database = f.job.newImage("FROM " + busybox + "\nSTOPSIGNAL SIGKILL\nCMD [\"httpd\", \"-f\", \"-p\", \"80\"]\n")
 	return f
 }
 
@@ -138,7 +141,7 @@ func (f *faulty) deploy(prepare, build []string) {
 	text := fmt.Sprintf("page of job %d", j.id)
 	f.pages[fmt.Sprintf("3f2c1a9-%d", j.id)] = text
 	j.config = f.config
-	j.response = object{"services": []object{{"name": busybox, "alias": "db", "command": []string{"httpd", "-f", "-p", "80"}}}}
+	j.response = object{"services": []object{{"name": f.database, "alias": "db"}}}
 	j.vars = append(j.vars, "REVIEW_VOLUMES=/data", "REVIEW_RELEASE_COMMAND=date >/data/released")
 	j.env = prepare
 	prepared := j.stage("prepare")
@@ -167,8 +170,7 @@ func (f *faulty) program(with []string, args ...string) result {
 // lose takes the containers away, as a wiped store does.
 func (f *faulty) lose() {
 	f.Helper()
-	host.Podman(f, "stop", "--time", "0", "--filter", "label=review-executor.app=login")
-	host.Podman(f, "rm", "--filter", "label=review-executor.app=login")
+	loseContainers(f)
 }
 
 func (f *faulty) startPodman() {
