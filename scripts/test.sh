@@ -26,7 +26,7 @@ export GITLAB_CI_LOCAL=$ci_local/node_modules/.bin/gitlab-ci-local
 echo "Running the tests; their output is in build/test.log"
 status=0
 # One package at a time: the review hosts of root share the firewall of this machine.
-go test -p 1 -count=1 -shuffle=on -timeout=40m -v ./... >build/test.log 2>&1 || status=$?
+go test -p 1 -count=1 -shuffle=on -timeout=80m -v ./... >build/test.log 2>&1 || status=$?
 grep -E '^(ok|FAIL|panic:|\?) ' build/test.log || true
 grep -E -A 40 '^ *--- FAIL' build/test.log || true
 if grep -q -- '--- SKIP' build/test.log; then
