@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -126,15 +125,9 @@ func (d *deploy) replaceCompanion(ctx context.Context, c Companion, there []Obje
 // companionLabels name the release that it was started for, which is not always
 // the one that uses it.
 func (d *deploy) companionLabels(c Companion) map[string]string {
-	return map[string]string{
-		LabelApp:         d.app.Name,
-		LabelProject:     d.app.Project,
-		LabelProjectID:   strconv.FormatInt(d.app.ProjectID, 10),
-		LabelEnvironment: d.app.Environment,
-		LabelRole:        RoleCompanion,
-		LabelCompanion:   c.Name,
-		LabelRelease:     c.Since,
-	}
+	labels := d.appLabels(RoleCompanion)
+	labels[LabelCompanion], labels[LabelRelease] = c.Name, c.Since
+	return labels
 }
 
 func companionFailed(c Companion, err error) error {

@@ -33,17 +33,22 @@ func (d *deploy) env() map[string]string {
 	return env
 }
 
-// labels go on everything that the release is made of.
-func (d *deploy) labels(role string) map[string]string {
+// appLabels go on everything that is the app's.
+func (d *deploy) appLabels(role string) map[string]string {
 	return map[string]string{
 		LabelApp:         d.app.Name,
 		LabelProject:     d.app.Project,
 		LabelProjectID:   strconv.FormatInt(d.app.ProjectID, 10),
 		LabelEnvironment: d.app.Environment,
-		LabelRef:         d.next.Ref,
-		LabelSHA:         d.next.SHA,
-		LabelJob:         strconv.FormatInt(d.next.Job, 10),
 		LabelRole:        role,
-		LabelRelease:     d.next.ID,
 	}
+}
+
+// labels go on everything that the release is made of.
+func (d *deploy) labels(role string) map[string]string {
+	labels := d.appLabels(role)
+	labels[LabelRef], labels[LabelSHA] = d.next.Ref, d.next.SHA
+	labels[LabelJob] = strconv.FormatInt(d.next.Job, 10)
+	labels[LabelRelease] = d.next.ID
+	return labels
 }

@@ -6,20 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
-	"strconv"
 )
 
 // volumes makes the volumes for the paths, which are the app's, or those of one
 // of its companions. They live as long as the app. old are those that were there
 // before, and have files of somebody.
 func (d *deploy) volumes(ctx context.Context, companion string, paths []string) (byName map[string]string, old []string, err error) {
-	labels := map[string]string{
-		LabelApp:         d.app.Name,
-		LabelProject:     d.app.Project,
-		LabelProjectID:   strconv.FormatInt(d.app.ProjectID, 10),
-		LabelEnvironment: d.app.Environment,
-		LabelRole:        RoleApp,
-	}
+	labels := d.appLabels(RoleApp)
 	byName = map[string]string{}
 	for _, dir := range paths {
 		name := volumeName(d.app.Name, companion, dir)
