@@ -68,8 +68,14 @@ func (s *stageProcess) wait() result {
 	select {
 	case <-s.done:
 	case <-time.After(patience):
+		// Go's runtime writes on SIGQUIT where every goroutine is.
+		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGQUIT)
+		select {
+		case <-s.done:
+		case <-time.After(5 * time.Second):
+		}
 		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-		s.t.Fatalf("it does not end\n%s%s", s.stdout, s.stderr)
+		s.t.Fatalf("%q does not end\n%s%s", s.cmd.Args, s.stdout, s.stderr)
 	}
 	return result{s.stdout.String(), s.stderr.String(), s.cmd.ProcessState.ExitCode()}
 }
