@@ -34,6 +34,10 @@ type Release struct {
 	Job      int64     `json:"job"`
 	Pipeline int64     `json:"pipeline,omitempty"` // 0: not known
 	Deployed time.Time `json:"deployed"`           // UTC
+	// Branch that the pipeline ran for, if it is the project's own: "" for a tag or a fork.
+	Branch string `json:"branch,omitempty"`
+	// MergeRequest whose pipeline it was; 0: none's.
+	MergeRequest int64 `json:"merge_request,omitempty"`
 
 	Image   string `json:"image,omitempty"`   // image ID; "": a static site
 	Static  bool   `json:"static,omitempty"`  // files that the front serves itself
@@ -90,6 +94,11 @@ type Record struct {
 	Unreleased bool `json:"unreleased,omitempty"`
 	// Pending are the releases to come, whose companions are there already.
 	Pending []Pending `json:"pending,omitempty"`
+	// Pinned apps stay, whatever the forge says.
+	Pinned bool `json:"pinned,omitempty"`
+	// AutoStop is when the environment's auto_stop_in is over, as the forge has last
+	// told; zero: never.
+	AutoStop time.Time `json:"auto_stop,omitzero"`
 	// Stopping is an app on its way out: the front does not serve it.
 	Stopping bool `json:"stopping,omitempty"`
 }
