@@ -17,6 +17,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -64,6 +65,8 @@ type Executor struct {
 	Apps   *review.Lifecycle
 	Jobs   Jobs
 	Policy Policy
+	// Members tells who may do what in a project. nil: GitLab cannot be asked.
+	Members Members
 	// Isolation of the job's containers.
 	Isolation review.Isolation
 	// Hostname returns the pattern of a project's host names.
@@ -126,19 +129,33 @@ func (e *Executor) log() *review.Log { return review.NewLog(e.Stdout) }
 // request asks for the job's review app.
 func (e *Executor) request(job Job, settings review.Settings) review.Request {
 	return review.Request{
-		ProjectID:   job.ProjectID,
-		Project:     job.Project,
-		Environment: job.Environment.Name,
-		Hostname:    e.Hostname(job.Project),
-		Ref:         job.Ref,
-		SHA:         job.SHA,
-		Pipeline:    job.Pipeline,
-		Job:         job.ID,
-		Settings:    settings,
-		Checkout:    checkout{e.Engine, helperName(job.ID), e.projectDir(job)},
-		Pull:        e.pullFor(job),
-		Log:         e.log(),
+		ProjectID:    job.ProjectID,
+		Project:      job.Project,
+		Environment:  job.Environment.Name,
+		Hostname:     e.Hostname(job.Project),
+		Ref:          job.Ref,
+		Branch:       job.Branch,
+		MergeRequest: job.MergeRequest,
+		Requested:    job.Requested,
+		Began:        e.began(),
+		SHA:          job.SHA,
+		Pipeline:     job.Pipeline,
+		Job:          job.ID,
+		Settings:     settings,
+		Checkout:     checkout{e.Engine, helperName(job.ID), e.projectDir(job)},
+		Pull:         e.pullFor(job),
+		Log:          e.log(),
 	}
+}
+
+// began is when the runner wrote the job response, which it does when the job
+// begins; zero: not known.
+func (e *Executor) began() time.Time {
+	info, err := os.Stat(e.Env["JOB_RESPONSE_FILE"])
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // projectDir is where the runner checks the project out. The variable can be

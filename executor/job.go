@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -15,22 +16,26 @@ import (
 // the file that the runner got from GitLab: the environment of a stage holds
 // the same values but whoever writes the job can override them there.
 type Job struct {
-	ID          int64
-	Name        string
-	ProjectID   int64
-	Project     string // full path: group/shop
-	Ref         string
-	Protected   bool // the ref is a protected one
-	Fork        bool // of a merge request whose branch is in another project
-	SHA         string
-	Pipeline    int64       // 0: GitLab did not say
-	Environment Environment // zero: none
-	Image       Image       // zero: none
-	Services    []Image
-	Credentials []Credential // for registries
-	Public      []string     // names of variables that are no secret
-	Caches      bool         // there is something under "cache:"
-	Script      []string     // the lines under "script:"
+	ID           int64
+	Name         string
+	ProjectID    int64
+	Project      string // full path: group/shop
+	Ref          string
+	Branch       string // of the project itself; "": a tag, or a branch of a fork
+	MergeRequest int64  // whose pipeline it is; 0: none's
+	Protected    bool   // the ref is a protected one
+	Fork         bool   // of a merge request whose branch is in another project
+	SHA          string
+	Pipeline     int64       // 0: GitLab did not say
+	Requested    time.Time   // when the pipeline was created; zero: GitLab did not say
+	User         int64       // who has started it; 0: GitLab did not say
+	Environment  Environment // zero: none
+	Image        Image       // zero: none
+	Services     []Image
+	Credentials  []Credential // for registries
+	Public       []string     // names of variables that are no secret
+	Caches       bool         // there is something under "cache:"
+	Script       []string     // the lines under "script:"
 }
 
 // Image is what stands under "image:", or one of "services:", as it was
@@ -101,6 +106,12 @@ func (j Job) check() error {
 	}
 	if j.Ref == "" || len(j.Ref) > 1024 || strings.ContainsAny(j.Ref, "\x00\n\r") {
 		problems = append(problems, fmt.Errorf("git_info.ref %q is no ref", review.Printable(j.Ref, 80)))
+	}
+	if len(j.Branch) > 1024 || strings.ContainsAny(j.Branch, "\x00\n\r") {
+		problems = append(problems, fmt.Errorf("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME %q is no branch", review.Printable(j.Branch, 80)))
+	}
+	if j.User < 0 {
+		problems = append(problems, fmt.Errorf("job_info.user_id %d is not positive", j.User))
 	}
 	return errors.Join(problems...)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,12 +98,47 @@ func TestReadJob_TakesTheIdentityFromTrustedFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Job{
-		ID: 4711, Name: "review-app", ProjectID: 7, Project: "group/shop", Ref: "feature/login", SHA: testSHA,
+		ID: 4711, Name: "review-app", ProjectID: 7, Project: "group/shop", Ref: "feature/login", Branch: "feature/login", SHA: testSHA,
 		Image: Image{Name: "localhost/image", Aliases: []string{}}, Environment: Environment{"review/login", "start"},
 		Services: []Image{{Name: "docker.io/library/postgres:17", Aliases: []string{}}}, Script: []string{"make"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestReadJob_Origin has what the app lives and dies with.
+func TestReadJob_Origin(t *testing.T) {
+	mine := "CI_MERGE_REQUEST_SOURCE_PROJECT_ID=7"
+	for name, c := range map[string]struct {
+		git          object
+		variables    []variable
+		branch       string
+		mergeRequest int64
+	}{
+		"a branch":                  {object{"ref": "feature/login", "ref_type": "branch"}, nil, "feature/login", 0},
+		"a tag":                     {object{"ref": "v1", "ref_type": "tag"}, nil, "", 0},
+		"a merge request":           {object{"ref": "refs/merge-requests/12/head", "ref_type": "branch"}, variables(mine, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=login"), "login", 12},
+		"a merge train":             {object{"ref": "refs/merge-requests/12/train", "ref_type": "branch"}, variables(mine, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=login"), "login", 12},
+		"a forged source":           {object{"ref": "refs/merge-requests/12/head", "ref_type": "branch"}, variables(mine, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=login", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main"), "login", 12},
+		"a forged merge request":    {object{"ref": "login", "ref_type": "branch"}, variables(mine, "CI_MERGE_REQUEST_IID=1", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main"), "login", 0},
+		"a fork's merge request":    {object{"ref": "refs/merge-requests/12/head", "ref_type": "branch"}, variables("CI_MERGE_REQUEST_SOURCE_PROJECT_ID=8", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main"), "", 12},
+		"a branch that looks alike": {object{"ref": "refs/merge-requests/x/head", "ref_type": "branch"}, nil, "refs/merge-requests/x/head", 0},
+	} {
+		c.git["sha"] = testSHA
+		job, err := readJob(t, object{"git_info": c.git, "variables": append(c.variables, variables("CI_PROJECT_ID=7")...)})
+		if err != nil || job.Branch != c.branch || job.MergeRequest != c.mergeRequest {
+			t.Errorf("%s: branch %q, merge request %d, %v; want %q, %d", name, job.Branch, job.MergeRequest, err, c.branch, c.mergeRequest)
+		}
+	}
+}
+
+func TestReadJob_TimeOfThePipeline(t *testing.T) {
+	for value, want := range map[string]string{"2026-11-20T10:00:00+01:00": "2026-11-20T09:00:00Z", "yesterday": "0001-01-01T00:00:00Z", "": "0001-01-01T00:00:00Z"} {
+		job, err := readJob(t, object{"variables": variables("CI_PIPELINE_CREATED_AT="+value, "CI_PIPELINE_CREATED_AT=2030-01-01T00:00:00Z", "CI_PROJECT_ID=7")})
+		if got := job.Requested.Format(time.RFC3339); err != nil || got != want {
+			t.Errorf("%q: %s, %v; want %s", value, got, err, want)
+		}
 	}
 }
 

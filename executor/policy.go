@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type Policy struct {
 	Refs map[string][]string `toml:"refs"`
 	// Environments that only protected refs may deploy to, as patterns of their name.
 	Protected []string `toml:"protected"`
+	// Access level that whoever starts a deploying job must have in the project, asked from GitLab: guest, planner, reporter, developer, maintainer or owner. "" asks nobody.
+	MinAccessLevel string `toml:"min_access_level"`
 	// Whether merge requests from forks may use this host.
 	Forks bool `toml:"forks"`
 	// Images that jobs may run in, as patterns: "registry.example.org/**". The host's default is always allowed.
@@ -51,6 +54,9 @@ func (p Policy) Problems() []error {
 	} {
 		problems = append(problems, checkPatterns("policy."+key, patterns)...)
 	}
+	if p.MinAccessLevel != "" && accessLevels[p.MinAccessLevel] == 0 {
+		problems = append(problems, fmt.Errorf("policy.min_access_level: %q is none of %s", p.MinAccessLevel, strings.Join(accessLevelNames(), ", ")))
+	}
 	for environment, refs := range p.Refs {
 		problems = append(problems, checkPatterns("policy.refs", append([]string{environment}, refs...))...)
 	}
@@ -76,7 +82,7 @@ func matchAny(patterns []string, name string) bool {
 
 // allowed applies the host's policy to what the job asks for. Who the job is
 // comes from trusted fields only. Whoever was allowed to deploy may always stop.
-func (e *Executor) allowed(job Job) error {
+func (e *Executor) allowed(ctx context.Context, job Job) error {
 	if e.stops(job) {
 		return nil
 	}
@@ -87,15 +93,14 @@ func (e *Executor) allowed(job Job) error {
 		return e.denied("forks", "this merge request comes from a fork of %s, and forks may not use this host", job.Project)
 	}
 	if e.deploys(job) {
-		if err := e.mayDeploy(job); err != nil {
+		if err := e.mayDeploy(ctx, job); err != nil {
 			return err
 		}
 	}
 	return e.allowedImages(job)
 }
 
-// mayDeploy is where access levels will be asked for, too.
-func (e *Executor) mayDeploy(job Job) error {
+func (e *Executor) mayDeploy(ctx context.Context, job Job) error {
 	if matchAny(e.Policy.Protected, job.Environment.Name) && !job.Protected {
 		return e.denied("protected", "only protected branches may deploy to %s, and %s is not one", job.Environment.Name, job.Ref)
 	}
@@ -104,7 +109,7 @@ func (e *Executor) mayDeploy(job Job) error {
 			return e.denied("refs", "%s may not deploy to %s: only %s may", job.Ref, job.Environment.Name, strings.Join(refs, ", "))
 		}
 	}
-	return nil
+	return e.checkAccess(ctx, job)
 }
 
 func (e *Executor) allowedImages(job Job) error {

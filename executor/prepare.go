@@ -21,7 +21,7 @@ func (e *Executor) Prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.allowed(job); err != nil {
+	if err := e.allowed(ctx, job); err != nil {
 		return err
 	}
 	if e.stops(job) {

@@ -3,8 +3,10 @@ package executor
 import (
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // response is the part of the job response that we read. Source:
@@ -15,10 +17,12 @@ type response struct {
 		Name      string `json:"name"`
 		ProjectID int64  `json:"project_id"`
 		FullPath  string `json:"project_full_path"` // from newer GitLab only
+		UserID    int64  `json:"user_id"`           // from newer GitLab only
 	} `json:"job_info"`
 	GitInfo struct {
 		RepoURL   string `json:"repo_url"`
 		Ref       string `json:"ref"`
+		RefType   string `json:"ref_type"` // branch or tag
 		SHA       string `json:"sha"`
 		Protected *bool  `json:"protected"` // from GitLab 18.3
 	} `json:"git_info"`
@@ -68,12 +72,15 @@ func (r response) job() (Job, error) {
 		Ref:         r.GitInfo.Ref,
 		SHA:         r.GitInfo.SHA,
 		Pipeline:    r.pipeline(),
+		Requested:   r.requested(),
+		User:        r.JobInfo.UserID,
 		Protected:   r.protected(),
 		Fork:        r.fork(),
 		Image:       r.Image.image(),
 		Environment: r.environment(),
 		Caches:      len(r.Cache) > 0,
 	}
+	job.Branch, job.MergeRequest = r.origin()
 	for _, service := range r.Services {
 		job.Services = append(job.Services, service.image())
 	}
@@ -116,6 +123,35 @@ func (r response) pipeline() int64 {
 		return 0
 	}
 	return id
+}
+
+// requested is when the job's pipeline was created; zero: GitLab did not say.
+func (r response) requested() time.Time {
+	value, _ := first(r.Variables, "CI_PIPELINE_CREATED_AT")
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+var mergeRequestRef = regexp.MustCompile(`^refs/merge-requests/([1-9][0-9]{0,17})/`)
+
+// origin is the project's branch that the job runs for ("": a tag, or a branch of a
+// fork), and the merge request whose pipeline it is (0: none's). GitLab sends the
+// source branch with every pipeline of a merge request.
+func (r response) origin() (branch string, mergeRequest int64) {
+	match := mergeRequestRef.FindStringSubmatch(r.GitInfo.Ref)
+	switch {
+	case match != nil:
+		mergeRequest, _ = strconv.ParseInt(match[1], 10, 64) // it is a number
+		if !r.fork() {
+			branch, _ = first(r.Variables, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+		}
+	case r.GitInfo.RefType != "tag":
+		branch = r.GitInfo.Ref
+	}
+	return branch, mergeRequest
 }
 
 // protected tells whether the ref is a protected one. GitLab before 18.3 has it

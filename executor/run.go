@@ -127,5 +127,5 @@ func (e *Executor) stop(ctx context.Context, job Job, stage string) error {
 	if err != nil {
 		return err
 	}
-	return e.Apps.Stop(ctx, app, e.log())
+	return e.Apps.Stop(ctx, app, review.ByJob, e.log())
 }

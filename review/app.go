@@ -38,6 +38,8 @@ type Release struct {
 	Branch string `json:"branch,omitempty"`
 	// MergeRequest whose pipeline it was; 0: none's.
 	MergeRequest int64 `json:"merge_request,omitempty"`
+	// Requested is when the pipeline was created, by GitLab's clock; zero: not known.
+	Requested time.Time `json:"requested,omitzero"`
 
 	Image   string `json:"image,omitempty"`   // image ID; "": a static site
 	Static  bool   `json:"static,omitempty"`  // files that the front serves itself
@@ -99,8 +101,13 @@ type Record struct {
 	// AutoStop is when the environment's auto_stop_in is over, as the forge has last
 	// told; zero: never.
 	AutoStop time.Time `json:"auto_stop,omitzero"`
-	// Stopping is an app on its way out: the front does not serve it.
-	Stopping bool `json:"stopping,omitempty"`
+	// MergeRequest that has a comment about the app; 0: none.
+	MergeRequest int64 `json:"merge_request,omitempty"`
+	// Missing is since when the forge does not know the app's project; zero: it does.
+	Missing time.Time `json:"missing,omitzero"`
+	// Stopping is an app on its way out: the front does not serve it. Why tells the reason.
+	Stopping bool   `json:"stopping,omitempty"`
+	Why      string `json:"why,omitempty"`
 }
 
 // Serves tells whether there is a release that should serve.

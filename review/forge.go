@@ -54,6 +54,7 @@ type Survey struct {
 type ForgeEnvironment struct {
 	State    string    // available, stopping or stopped
 	AutoStop time.Time // zero: never
+	Updated  time.Time // when anything of it has changed; zero: not known
 }
 
 // MergeRequest is one whose pipelines may deploy apps.

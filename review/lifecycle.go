@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,9 +13,12 @@ type Lifecycle struct {
 	Records    *Records
 	Containers Containers
 	Front      Front
+	Forge      Forge  // nil: GitLab cannot be asked
+	Notes      *Notes // nil: no comments on merge requests
 	Domain     string
 	Limits     Limits
 	Isolation  Isolation
+	Lifetime   Lifetime
 	// Gone tells whether the owner of a pending release is no more. nil: it never is.
 	Gone func(owner string) bool
 	// Done, if set, is told every step that was done for an app.
@@ -60,6 +64,8 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 	if err != nil {
 		return app, err
 	}
+	ctx, d.unwatch = l.watchStop(ctx, app.Name, d.req.Began)
+	defer d.unwatch()
 	return app, d.run(ctx, fmt.Sprintf("Deploying review app %s", app.Name), []step{
 		{"recover", d.recover},
 		{"check room", d.checkRoom},
@@ -69,6 +75,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		{"run release command", d.runReleaseCommand},
 		{"start", d.start},
 		{"wait until healthy", d.waitHealthy},
+		{"ask whether it is still wanted", d.stillWanted},
 		{"publish", d.publish},
 		{"retire", d.retire},
 		{"prune build cache", d.pruneBuildCache},
@@ -78,15 +85,17 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 // deploy is one run of Deploy or Rollback: what there was, and the release to come.
 type deploy struct {
 	*Lifecycle
-	app      App
-	req      Request // zero when no job asks for the release
-	log      *Log
-	record   Record // as it was found
-	next     Release
-	secrets  Secrets // of next
-	image    Image   // of next
-	id       string  // of the new container
-	switched bool    // the front was told to send requests to the new release
+	app          App
+	req          Request // zero when no job asks for the release
+	log          *Log
+	record       Record // as it was found
+	next         Release
+	secrets      Secrets // of next
+	image        Image   // of next
+	id           string  // of the new container
+	switched     bool    // the front was told to send requests to the new release
+	mergeRequest int64   // that the comment belongs to; 0: not known, or none
+	unwatch      func()  // from here on, a stop waits until the deploy is done
 	// stuck is why the record or the front could not be brought back after a
 	// failure. Then the front may send requests to either release, and both stay.
 	stuck error
@@ -105,6 +114,12 @@ func (l *Lifecycle) newDeploy(app App, req Request) (*deploy, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.Began.IsZero() {
+		req.Began = time.Now()
+	}
+	if l.stoppedSince(app, req.Began) {
+		return nil, remaining(stoppedMeanwhile(app.Name), "nothing was changed")
+	}
 	d := &deploy{Lifecycle: l, app: app, req: req, log: req.Log, record: record, next: newRelease(req)}
 	if err := d.checkLimits(); err != nil {
 		return nil, err
@@ -116,12 +131,7 @@ func (l *Lifecycle) newDeploy(app App, req Request) (*deploy, error) {
 	if pending >= 0 {
 		d.next.Companions = record.Pending[pending].Companions
 	} else if req.Prepared {
-		return nil, &Failure{
-			Kind:  Build,
-			What:  fmt.Sprintf("review app %q was stopped while this job was running", app.Name),
-			State: "nothing was changed",
-			Hint:  "run the job again if it shall be there",
-		}
+		return nil, remaining(stoppedMeanwhile(app.Name), "nothing was changed")
 	}
 	return d, nil
 }
@@ -132,14 +142,25 @@ func (d *deploy) run(ctx context.Context, title string, steps []step) error {
 	for _, step := range steps {
 		if err := step.do(ctx); err != nil {
 			if ctx.Err() != nil {
-				err = &Failure{What: fmt.Sprintf("the deploy of review app %q was cancelled", d.app.Name)}
+				err = cancelled(ctx, d.app.Name)
 			}
-			return remaining(err, d.undo(ctx))
+			err = remaining(err, d.undo(ctx))
+			d.note(ctx, err)
+			return err
 		}
 		d.done(d.app.Name, step.name)
 	}
+	d.note(ctx, nil)
 	d.log.Line("Ready: %s", d.Front.URL(d.app.Host))
 	return nil
+}
+
+// cancelled says why a deploy was ended from outside.
+func cancelled(ctx context.Context, app string) error {
+	if errors.Is(context.Cause(ctx), errStopped) {
+		return stoppedMeanwhile(app)
+	}
+	return &Failure{What: fmt.Sprintf("the deploy of review app %q was cancelled", app)}
 }
 
 func (l *Lifecycle) done(app, step string) {

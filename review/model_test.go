@@ -200,7 +200,7 @@ func (m *model) act(a *actor, kind string) error {
 		if err != nil {
 			return err
 		}
-		return m.Stop(ctx, app, log)
+		return m.Stop(ctx, app, review.ByJob, log)
 	case "prepared deploy":
 		job.Companions = []review.Companion{{Name: "db", Image: "base", From: "db", Command: []string{"httpd"}, Aliases: []string{"db"}, Ports: []uint16{1}, User: fmt.Sprint(a.job % 2)}}
 		job.CompanionEnvs = map[string]map[string]string{}

@@ -37,13 +37,19 @@ func (d *deploy) saveWithRoom(ctx context.Context) error {
 	if err := d.checkRoom(ctx); err != nil {
 		return err
 	}
-	return d.Records.Save(d.published())
+	if err := d.Records.Save(d.published()); err != nil {
+		return err
+	}
+	return d.Records.ForgetEnding(d.app.Name)
 }
 
 // published is the record once the new release serves.
 func (d *deploy) published() Record {
 	record := d.record.without(d.next.Job)
 	record.App, record.Live, record.Unreleased = d.app, d.next, false
+	if d.mergeRequest != 0 {
+		record.MergeRequest = d.mergeRequest
+	}
 	record.Pipeline = max(record.Pipeline, d.next.Pipeline)
 	if d.record.Live.ID != "" {
 		record.Previous = &d.record.Live

@@ -11,15 +11,20 @@ import (
 // Request asks for one release of one app. Identity (project, environment,
 // ref, sha, pipeline, job) must come from a trusted source.
 type Request struct {
-	ProjectID   int64
-	Project     string
-	Environment string
-	Hostname    Hostname // the project's pattern
-	Ref         string
-	SHA         string
-	Pipeline    int64 // 0: not known
-	Job         int64
-	Settings    Settings
+	ProjectID    int64
+	Project      string
+	Environment  string
+	Hostname     Hostname // the project's pattern
+	Ref          string
+	SHA          string
+	Branch       string    // "": the ref is a tag, or of a fork
+	MergeRequest int64     // whose pipeline it is; 0: none's
+	Pipeline     int64     // 0: not known
+	Requested    time.Time // when the pipeline was created; zero: not known
+	Job          int64
+	// Began is when the job began: a stop since then wins. Zero: just now.
+	Began    time.Time
+	Settings Settings
 	// HostEnv is what the administrator puts into the app's environment.
 	HostEnv map[string]string
 	// Companions that the app shall have, and their environments by name. Since is
@@ -58,6 +63,9 @@ func newRelease(req Request) Release {
 		SHA:            req.SHA,
 		Job:            req.Job,
 		Pipeline:       req.Pipeline,
+		Branch:         req.Branch,
+		MergeRequest:   req.MergeRequest,
+		Requested:      req.Requested,
 		Deployed:       time.Now().UTC().Truncate(time.Second),
 		Static:         s.Static != "",
 		Port:           s.Port,

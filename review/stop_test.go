@@ -18,7 +18,7 @@ func (w *world) stop() (log string, err error) {
 		w.t.Fatal(err)
 	}
 	var b bytes.Buffer
-	err = w.Stop(context.Background(), app, review.NewLog(&b))
+	err = w.Stop(context.Background(), app, review.ByJob, review.NewLog(&b))
 	return b.String(), err
 }
 
@@ -70,7 +70,7 @@ func TestStop_AppOfSomebodyElseIsRefused(t *testing.T) {
 		{Name: "login", ProjectID: 42, Environment: "login"},
 		{Name: "login"},
 	} {
-		err := w.Stop(t.Context(), app, review.NewLog(&bytes.Buffer{}))
+		err := w.Stop(t.Context(), app, review.ByJob, review.NewLog(&bytes.Buffer{}))
 		fails(t, err, review.Build, `already serves group/shop, environment "review/login"`, "(job 4711)", "nothing was changed")
 	}
 	w.serves("login", "one")

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ var syncedAtOnce = 4
 // SyncOptions change what Sync does.
 type SyncOptions struct {
 	DryRun bool // only say what would be done
-	Yes    bool // even when most apps have no record
+	Yes    bool // even when most apps have no record, or very many have ended
 }
 
 // manyOrphans is how many apps without a record a few killed deploys may leave.
@@ -52,11 +53,22 @@ func (l *Lifecycle) checkRecords(ctx context.Context) error {
 	}
 }
 
-// Sync brings the front, the containers and the files to what the records say,
-// after a crash, a reboot or the loss of the container store: what should serve
-// is started, and what no record owns is removed. Apps that somebody works on
-// are left to them. One app's trouble does not keep it from the others.
+// Sync brings everything to what the records say, and the records to what GitLab
+// says. One app's trouble does not keep it from the others.
 func (l *Lifecycle) Sync(ctx context.Context, log *Log, options SyncOptions) error {
+	restored := l.followRecords(ctx, log, options)
+	followed := l.followForge(ctx, log, options)
+	if restored != nil && followed != nil {
+		say([]error{followed}, log)
+	}
+	return cmp.Or(restored, followed)
+}
+
+// followRecords brings the front, the containers and the files to what the records
+// say, after a crash, a reboot or the loss of the container store: what should serve
+// is started, and what no record owns is removed. Apps that somebody works on
+// are left to them.
+func (l *Lifecycle) followRecords(ctx context.Context, log *Log, options SyncOptions) error {
 	names, err := l.known(ctx)
 	if err != nil {
 		return err
@@ -93,21 +105,29 @@ func (l *Lifecycle) Sync(ctx context.Context, log *Log, options SyncOptions) err
 
 // report tells every problem, and returns how many there are.
 func report(problems []error, log *Log) error {
-	of := len(problems)
-	problems = slices.DeleteFunc(problems, func(err error) bool { return err == nil })
+	count := say(problems, log)
+	if count == 0 {
+		return nil
+	}
+	return &Failure{
+		What:  fmt.Sprintf("%d of %d apps could not be brought to what their records say", count, len(problems)),
+		State: "the others are as they should be; what is wrong is said above",
+		Hint:  "run it again when that is mended; it is safe at any time",
+	}
+}
+
+// say tells every problem and counts them; some may be nil.
+func say(problems []error, log *Log) (count int) {
 	for _, problem := range problems {
+		if problem == nil {
+			continue
+		}
+		count++
 		for _, line := range strings.Split(strings.TrimSpace(AsFailure(problem).Text()), "\n") {
 			log.Line("%s", line)
 		}
 	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return &Failure{
-		What:  fmt.Sprintf("%d of %d apps could not be brought to what their records say", len(problems), of),
-		State: "the others are as they should be; what is wrong is said above",
-		Hint:  "run it again when that is mended; it is safe at any time",
-	}
+	return count
 }
 
 // known names every app that there is a trace of.
@@ -151,6 +171,7 @@ func (l *Lifecycle) syncApp(ctx context.Context, name string, refused error, log
 		return nil
 	}
 	defer unlock()
+	l.Records.forgetStop(name) // nobody waits
 	found, err := l.Records.Load(name)
 	if err != nil {
 		return err // what should exist is not known, so nothing is removed
@@ -181,7 +202,7 @@ func (l *Lifecycle) bring(ctx context.Context, record Record, found *Record, log
 		if found == nil {
 			return l.clear(ctx, record.Name, 0)
 		}
-		return l.remove(ctx, record.Name, found)
+		return l.end(ctx, record.Name, found, "")
 	}
 	var saved error
 	if found != nil && len(found.Pending) != len(record.Pending) {

@@ -38,6 +38,8 @@ type Settings struct {
 	Isolation review.Isolation `toml:"isolation"`
 	// What an app may take of the host.
 	Limits review.Limits `toml:"limits"`
+	// When apps end by themselves.
+	Lifetime review.Lifetime `toml:"lifetime"`
 	// Settings of single projects, over those above.
 	Projects []Project `toml:"projects"`
 }
@@ -68,6 +70,7 @@ func defaultSettings() Settings {
 		Policy:    executor.PolicyDefaults(),
 		Isolation: review.IsolationDefaults(),
 		Limits:    review.LimitDefaults(),
+		Lifetime:  review.LifetimeDefaults(),
 	}
 }
 
@@ -190,6 +193,7 @@ func (s Settings) problems() []error {
 	problems = append(problems, s.Policy.Problems()...)
 	problems = append(problems, s.Isolation.Problems()...)
 	problems = append(problems, s.Limits.Problems()...)
+	problems = append(problems, s.Lifetime.Problems()...)
 	for i, project := range s.Projects {
 		if project.Path == "" {
 			check(fmt.Sprintf("projects[%d].path", i), errors.New("is missing"))

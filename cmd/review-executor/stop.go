@@ -33,7 +33,7 @@ record. APP is its host label, as "review-executor list" shows it.`,
 				log.Line("Would stop review app %s of %s, environment %q, and remove everything of it", app.Name, app.Project, app.Environment)
 				return nil
 			}
-			return l.Stop(cmd.Context(), app, log)
+			return l.Stop(cmd.Context(), app, review.ByAdministrator, log)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")

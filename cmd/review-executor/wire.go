@@ -35,6 +35,7 @@ func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *re
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,
+		Lifetime:  s.Lifetime,
 		Gone:      executor.Gone,
 		Done: func(app, step string) {
 			log.WithFields(logrus.Fields{"app": app, "step": step}).Info("step done")

@@ -1,0 +1,131 @@
+package review
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Affected names the apps that an event may end.
+func (l *Lifecycle) Affected(_ context.Context, event Event) ([]string, error) {
+	records, _, err := l.Records.All()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range records {
+		if event.concerns(r) {
+			names = append(names, r.Name)
+		}
+	}
+	return names, nil
+}
+
+// concerns tells whether the event may be about the app.
+func (e Event) concerns(r Record) bool {
+	if e.ProjectID != 0 && e.ProjectID != r.ProjectID || e.ProjectID == 0 && e.Project != r.Project {
+		return false
+	}
+	release := r.current()
+	branch := e.Branch != "" && release.Branch == e.Branch
+	switch e.Kind {
+	case BranchDeleted:
+		return branch
+	case MergeRequestMerged, MergeRequestClosed:
+		return branch || !e.Mirror && e.MergeRequest != 0 && release.MergeRequest == e.MergeRequest
+	case EnvironmentChanged:
+		return e.Environment == r.Environment
+	case ProjectDeleted, ProjectArchived:
+		return true
+	}
+	return false
+}
+
+// Follow stops an app if that is what an event demands. The event alone is not
+// believed: GitLab is asked, unless it cannot know, for a mirror, or is not
+// configured. It is safe to repeat.
+func (l *Lifecycle) Follow(ctx context.Context, event Event, app string, log *Log) error {
+	record, err := l.Records.Load(app)
+	if err != nil || record == nil || !event.concerns(*record) {
+		return err
+	}
+	why, err := l.demands(ctx, event, *record)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		log.Line("%s stays: GitLab does not say that it has ended", app)
+		return nil
+	}
+	return l.stopEnded(ctx, *record, why, log)
+}
+
+// demands tells why the app has ended, if it has.
+func (l *Lifecycle) demands(ctx context.Context, event Event, r Record) (string, error) {
+	if r.Pinned {
+		return "", nil
+	}
+	if event.Mirror || l.Forge == nil {
+		return l.believed(event, r), nil
+	}
+	survey, err := l.Forge.Survey(ctx, r.current().query(r.App))
+	if err != nil {
+		return "", err
+	}
+	if survey.Missing && event.Kind == ProjectDeleted {
+		return fmt.Sprintf("project %s was deleted", r.Project), nil
+	}
+	asked := r
+	asked.Live = r.current()
+	return l.Lifetime.ended(asked, survey, time.Now()), nil
+}
+
+// current is the release that serves or, if none does yet, the one to come.
+func (r Record) current() Release {
+	if r.Live.ID == "" && len(r.Pending) > 0 {
+		return r.Pending[0].Release
+	}
+	return r.Live
+}
+
+// believed is what an event says by itself. What was asked for since it came is not
+// meant.
+func (l *Lifecycle) believed(event Event, r Record) string {
+	if !event.Received.After(r.current().asked()) {
+		return ""
+	}
+	switch {
+	case event.Kind == BranchDeleted:
+		return fmt.Sprintf("branch %q was deleted", Printable(event.Branch, 80))
+	case event.Kind == MergeRequestMerged && l.Lifetime.Merged:
+		return fmt.Sprintf("the merge request of branch %q was merged", Printable(event.Branch, 80))
+	case event.Kind == MergeRequestClosed && l.Lifetime.Closed:
+		return fmt.Sprintf("the merge request of branch %q was closed", Printable(event.Branch, 80))
+	case event.Kind == ProjectDeleted || event.Kind == ProjectArchived:
+		return fmt.Sprintf("%s: %s", event.Kind, r.Project)
+	}
+	return ""
+}
+
+// stopEnded stops an app that was found to have ended, unless it was deployed again
+// since then.
+func (l *Lifecycle) stopEnded(ctx context.Context, found Record, why string, log *Log) error {
+	unlock, err := l.lockToStop(ctx, found.App, log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	record, err := l.Records.Load(found.Name)
+	if err != nil {
+		return err
+	}
+	if record == nil || !record.owns(found.App) || record.Pinned || record.current().asked().After(found.current().asked()) {
+		return nil
+	}
+	if err := l.end(ctx, found.Name, record, why); err != nil {
+		return remaining(err, "it is tried again")
+	}
+	log.Line("Stopped %s of %s: %s", found.Name, found.Project, why)
+	l.tell(ctx, found.Name, log)
+	return nil
+}
