@@ -18,6 +18,10 @@ const (
 	lastLines    = 50              // of the app's log, in a failure
 )
 
+// reachable is how long an app may listen in its container without being reached
+// from outside.
+var reachable = 10 * time.Second
+
 // waitHealthy returns once the new container answers as it should: its image's
 // HEALTHCHECK if there is one, else an HTTP status from 200 to 399.
 func (d *deploy) waitHealthy(ctx context.Context) error {
@@ -34,6 +38,7 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 	defer cancel()
 
 	answer := "nothing yet"
+	again := started.Add(reachable)
 	for pause := firstProbes; ; pause = min(2*pause, probeEvery) {
 		healthy, got := probe(limited)
 		if healthy {
@@ -45,6 +50,12 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 			if err := d.stillRunning(limited); err != nil {
 				return err
 			}
+			if time.Now().After(again) && !strings.Contains(got, " answered ") && !d.image.HealthCheck {
+				again = started.Add(timeout) // once
+				if err := d.reconnect(limited); err != nil {
+					return err
+				}
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -54,6 +65,22 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// reconnect makes the container anew if the app listens and is not reached: when
+// networks of other containers go at the same moment, Podman before 4.4 may lose
+// the way to one.
+func (d *deploy) reconnect(ctx context.Context) error {
+	listens, err := d.Containers.Listens(ctx, d.id, []uint16{d.next.Port})
+	if err != nil || !listens {
+		return nil //nolint:nilerr // the next probes tell more
+	}
+	d.log.Line("WARNING: the app listens on port %d but %s does not reach it; starting it once more", d.next.Port, d.next.Backend)
+	this := map[string]string{LabelApp: d.app.Name, LabelRole: RoleApp, LabelRelease: d.next.ID}
+	if err := d.Containers.Remove(ctx, this, 0); err != nil {
+		return err
+	}
+	return d.startOn(ctx, 0)
 }
 
 // probeHTTP asks the app for its health path as the front would.

@@ -42,6 +42,31 @@ func TestDeploy_UnhealthyReleaseIsNeverPublished(t *testing.T) {
 	}
 }
 
+// TestDeploy_ContainerThatIsNotReachedIsMadeAnew: the app listens, but its port leads
+// nowhere.
+func TestDeploy_ContainerThatIsNotReachedIsMadeAnew(t *testing.T) {
+	t.Cleanup(review.ReachedWithin(0))
+	w := newWorld(t)
+	w.deployed(1, "one")
+	started := 0
+	w.fault = func(op string) error {
+		switch op {
+		case "Start":
+			started++
+		case "State":
+			if started == 1 {
+				w.engine.Disconnect("review-app-login-2222222-2")
+			}
+		}
+		return nil
+	}
+	w.deployed(2, "two")
+	if started != 2 {
+		t.Errorf("started %d times", started)
+	}
+	w.holds(release(2, 1)...)
+}
+
 // isBack asserts that all is as it was after job 1, and that job 9 can deploy.
 func (w *world) isBack() {
 	w.t.Helper()

@@ -67,7 +67,11 @@ func (l *Lifecycle) restore(ctx context.Context, record Record, log *Log) (did s
 	if err != nil {
 		return did, err
 	}
-	return did, d.waitHealthy(ctx)
+	published := d.next.Backend
+	if err := d.waitHealthy(ctx); err != nil || d.next.Backend == published {
+		return did, err
+	}
+	return did, d.move(ctx)
 }
 
 // follow makes the record and the front know where a release is that runs: it may

@@ -298,6 +298,15 @@ func (e *Engine) Wipe(all bool) {
 	maps.DeleteFunc(e.images, func(id string, _ *image) bool { return all && id != "base" })
 }
 
+// Disconnect lets nothing reach a container any more, though it listens.
+func (e *Engine) Disconnect(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c, err := e.container(name); err == nil && c.server != nil {
+		c.server.Close()
+	}
+}
+
 // LoseVolumes removes all volumes.
 func (e *Engine) LoseVolumes() {
 	e.mu.Lock()
