@@ -2,6 +2,8 @@ package podman
 
 import (
 	"context"
+	"net"
+	"strconv"
 
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/bindings/network"
@@ -27,6 +29,9 @@ func (p *Podman) Objects(ctx context.Context, labels map[string]string) ([]revie
 		o := review.Object{Kind: "container", Running: c.State == "running", Labels: c.Labels}
 		if len(c.Names) > 0 {
 			o.Name = c.Names[0]
+		}
+		if len(c.Ports) > 0 {
+			o.Backend = net.JoinHostPort(c.Ports[0].HostIP, strconv.Itoa(int(c.Ports[0].HostPort)))
 		}
 		add(o)
 	}

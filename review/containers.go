@@ -68,7 +68,8 @@ type Containers interface {
 type Object struct {
 	Kind    string // container, image, network or volume
 	Name    string
-	Running bool // of a container
+	Running bool   // of a container
+	Backend string // where the port of a container is published: 127.0.0.1:34817
 	Labels  map[string]string
 }
 

@@ -26,18 +26,14 @@ const manyOrphans = 5
 
 // checkRecords refuses to take apps for leftovers when it is more likely that their
 // records are lost: a disk that is not mounted, or another configuration.
-func (l *Lifecycle) checkRecords(ctx context.Context) error {
+func (l *Lifecycle) checkRecords(there inventory) error {
 	records, damaged, err := l.Records.All()
 	if err != nil {
 		return err
 	}
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: AnyValue})
-	if err != nil {
-		return err
-	}
 	orphans := map[string]bool{}
-	for _, o := range there {
-		orphans[o.Labels[LabelApp]] = true
+	for name := range there {
+		orphans[name] = true
 	}
 	for _, r := range records {
 		delete(orphans, r.Name)
@@ -69,12 +65,16 @@ func (l *Lifecycle) Sync(ctx context.Context, log *Log, options SyncOptions) err
 // is started, and what no record owns is removed. Apps that somebody works on
 // are left to them.
 func (l *Lifecycle) followRecords(ctx context.Context, log *Log, options SyncOptions) error {
-	names, err := l.known(ctx)
+	there, err := l.takeInventory(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := l.known(there)
 	if err != nil {
 		return err
 	}
 	if !options.Yes {
-		if err := l.checkRecords(ctx); err != nil {
+		if err := l.checkRecords(there); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (l *Lifecycle) followRecords(ctx context.Context, log *Log, options SyncOpt
 	group.SetLimit(syncedAtOnce)
 	for i, name := range names {
 		group.Go(func() error {
-			if err := l.syncApp(ctx, name, refused[name], log, dryRun); err != nil {
+			if err := l.syncApp(ctx, name, there[name], refused[name], log, dryRun); err != nil {
 				f := *AsFailure(err)
 				f.What = name + ": " + f.What
 				problems[i] = &f
@@ -131,7 +131,7 @@ func say(problems []error, log *Log) (count int) {
 }
 
 // known names every app that there is a trace of.
-func (l *Lifecycle) known(ctx context.Context) ([]string, error) {
+func (l *Lifecycle) known(there inventory) ([]string, error) {
 	names := map[string]bool{}
 	records, damaged, err := l.Records.All()
 	if err != nil {
@@ -143,12 +143,8 @@ func (l *Lifecycle) known(ctx context.Context) ([]string, error) {
 	for name := range damaged {
 		names[name] = true
 	}
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: AnyValue})
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range there {
-		names[o.Labels[LabelApp]] = true
+	for name := range there {
+		names[name] = true
 	}
 	files, err := l.Records.Files()
 	if err != nil {
@@ -161,7 +157,7 @@ func (l *Lifecycle) known(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-func (l *Lifecycle) syncApp(ctx context.Context, name string, refused error, log *Log, dryRun bool) error {
+func (l *Lifecycle) syncApp(ctx context.Context, name string, there []Object, refused error, log *Log, dryRun bool) error {
 	unlock, err := l.Records.TryLock(name)
 	if err != nil {
 		return err
@@ -182,6 +178,9 @@ func (l *Lifecycle) syncApp(ctx context.Context, name string, refused error, log
 	}
 	if dryRun {
 		return l.preview(ctx, record, found, log)
+	}
+	if refused == nil && found != nil && len(found.Pending) == 0 && l.settled(record, there) {
+		return l.Records.Prune(name, record.keeps)
 	}
 	if refused != nil {
 		return refused // the front may send requests to something else
@@ -215,6 +214,9 @@ func (l *Lifecycle) bring(ctx context.Context, record Record, found *Record, log
 	}
 	if len(unwanted) > 0 {
 		log.Line("%s: removing what a killed deploy has left", record.Name)
+		if err := l.frontFollows(ctx, record.Name); err != nil {
+			return errors.Join(saved, restored, err) // what serves is not known
+		}
 	}
 	// restore may have changed the record.
 	if now, err := l.Records.Load(record.Name); err == nil && now != nil {
@@ -223,6 +225,13 @@ func (l *Lifecycle) bring(ctx context.Context, record Record, found *Record, log
 	swept := l.sweep(ctx, record, true)
 	l.done(record.Name, "sweep")
 	return errors.Join(saved, restored, swept)
+}
+
+// frontFollows makes sure that the front does as the record says, which may have been
+// saved, by a deploy that was killed then, after Sync has applied the front.
+func (l *Lifecycle) frontFollows(ctx context.Context, name string) error {
+	refused, err := l.ApplyFront(ctx)
+	return cmp.Or(err, refused[name])
 }
 
 // preview says what bring would do.

@@ -225,7 +225,7 @@ func (e *Engine) Objects(ctx context.Context, labels map[string]string) ([]revie
 	defer e.mu.Unlock()
 	var all []review.Object
 	for _, c := range e.containers {
-		all = append(all, review.Object{Kind: "container", Name: c.Name, Running: c.state.Running, Labels: maps.Clone(c.Labels)})
+		all = append(all, review.Object{Kind: "container", Name: c.Name, Running: c.state.Running, Backend: c.state.Backend, Labels: maps.Clone(c.Labels)})
 	}
 	for key, l := range e.labelled {
 		all = append(all, review.Object{Kind: key[0], Name: key[1], Labels: maps.Clone(l)})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -193,6 +194,13 @@ func volumeIsMadeOnce(t trial) {
 func resumedContainerServesWhereItDid(t trial) {
 	id, backend := t.serving("r1")
 	t.eventually("it serves", func() bool { return page(backend) != "" })
+	listed, err := t.Objects(t.Context(), map[string]string{review.LabelApp: review.AnyValue})
+	published := func(o review.Object) bool {
+		return o.Kind == "container" && o.Name == "review-app-"+t.name+"-r1" && o.Running && o.Backend == backend
+	}
+	if err != nil || !slices.ContainsFunc(listed, published) {
+		t.Errorf("%+v, %v; want one on %s", listed, err, backend)
+	}
 	t.Crash(t, id)
 	t.eventually("it has ended", func() bool { return !t.state(id).Running })
 	if err := t.Resume(t.Context(), id); err != nil {
