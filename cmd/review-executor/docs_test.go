@@ -102,7 +102,7 @@ func checkDemo(t *testing.T, line, out string) {
 // TestDocs_ConfigurationExamplesAreValid reads every TOML block.
 func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 	found := 0
-	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/troubleshooting.md", "docs/configuration.md"} {
+	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/gitlab.md", "docs/troubleshooting.md", "docs/configuration.md"} {
 		for _, block := range blocks(t, page, "toml") {
 			found++
 			if !strings.Contains(block, "[[runners]]") {
@@ -129,8 +129,8 @@ func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found != 3 {
-		t.Errorf("%d TOML blocks in the docs, want 3", found)
+	if found != 4 {
+		t.Errorf("%d TOML blocks in the docs, want 4", found)
 	}
 }
 

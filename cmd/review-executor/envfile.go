@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -39,19 +37,7 @@ const maxEnvFile = 1 << 20
 // taken as they are, empty lines and those that begin with # are skipped. Its
 // errors do not tell values. A file that others may read is refused.
 func readEnvFile(file string) (map[string]string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s may be read by others (mode %#o); chmod 600 it", file, info.Mode().Perm())
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxEnvFile))
+	data, err := review.ReadPrivate(file, maxEnvFile)
 	if err != nil {
 		return nil, err
 	}

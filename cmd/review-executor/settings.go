@@ -13,6 +13,7 @@ import (
 
 	"gitlab.com/review-executor/review-executor/apache"
 	"gitlab.com/review-executor/review-executor/executor"
+	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -30,6 +31,8 @@ type Settings struct {
 	Podman Podman `toml:"podman"`
 	// The web server.
 	Apache apache.Config `toml:"apache"`
+	// The GitLab whose word decides which apps there are.
+	GitLab gitlab.Config `toml:"gitlab"`
 	// What jobs run in.
 	Jobs executor.Jobs `toml:"jobs"`
 	// Who may do what.
@@ -66,6 +69,7 @@ func defaultSettings() Settings {
 		Hostname:  "{environment}.{domain}",
 		Podman:    Podman{Socket: defaultSocket()},
 		Apache:    apache.Defaults(),
+		GitLab:    gitlab.Defaults(),
 		Jobs:      executor.JobDefaults(),
 		Policy:    executor.PolicyDefaults(),
 		Isolation: review.IsolationDefaults(),
@@ -189,6 +193,7 @@ func (s Settings) problems() []error {
 		check("podman.socket", fmt.Errorf("%q is not an address such as unix:///run/user/999/podman/podman.sock", s.Podman.Socket))
 	}
 	problems = append(problems, s.Apache.Problems()...)
+	problems = append(problems, s.GitLab.Problems()...)
 	problems = append(problems, s.Jobs.Problems()...)
 	problems = append(problems, s.Policy.Problems()...)
 	problems = append(problems, s.Isolation.Problems()...)
