@@ -8,42 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
 	gl "gitlab.com/gitlab-org/api/client-go/v2"
 )
-
-// accessLevels are GitLab's, by the names of its roles.
-var accessLevels = []struct {
-	Name  string
-	Level int
-}{{"guest", 10}, {"planner", 15}, {"reporter", 20}, {"developer", 30}, {"maintainer", 40}, {"owner", 50}}
-
-// ParseAccessLevel returns the level of a role: "developer" is 30.
-func ParseAccessLevel(role string) (int, error) {
-	var names []string
-	for _, level := range accessLevels {
-		if level.Name == role {
-			return level.Level, nil
-		}
-		names = append(names, level.Name)
-	}
-	return 0, fmt.Errorf("%q is none of %s", role, strings.Join(names, ", "))
-}
-
-// AccessLevelName returns the role of a level: the highest that it reaches, or
-// "no role".
-func AccessLevelName(level int) string {
-	for _, known := range slices.Backward(accessLevels) {
-		if level >= known.Level {
-			return known.Name
-		}
-	}
-	return "no role"
-}
 
 // accessLasts is how long a level is believed after it was asked for.
 const accessLasts = time.Minute
@@ -61,6 +30,20 @@ func (g *GitLab) AccessLevel(ctx context.Context, projectID, userID int64) (int,
 	}
 	g.keepAccess(projectID, userID, level, time.Now())
 	return level, nil
+}
+
+// JobUser returns the user who has started the job.
+func (g *GitLab) JobUser(ctx context.Context, projectID, jobID int64) (int64, error) {
+	job, got, err := one(ctx, g, func(o ...gl.RequestOptionFunc) (*gl.Job, *gl.Response, error) {
+		return g.client.Jobs.GetJob(projectID, jobID, o...)
+	})
+	if err == nil && (job.ID != jobID || job.User == nil || job.User.ID <= 0) {
+		err = g.because(got, fmt.Errorf("it is of job %d, or names no user", job.ID))
+	}
+	if err != nil {
+		return 0, failure(fmt.Sprintf("GitLab does not tell who has started job %d of project %d", jobID, projectID), err)
+	}
+	return job.User.ID, nil
 }
 
 func (g *GitLab) askAccess(ctx context.Context, projectID, userID int64) (int, error) {

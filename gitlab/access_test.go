@@ -11,19 +11,17 @@ import (
 	"gitlab.com/review-executor/review-executor/gitlab/gitlabtest"
 )
 
-func TestParseAccessLevel(t *testing.T) {
-	for name, want := range map[string]int{"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50} {
-		if got, err := gitlab.ParseAccessLevel(name); err != nil || got != want || gitlab.AccessLevelName(got) != name {
-			t.Errorf("%s is %d, %v, %s", name, got, err, gitlab.AccessLevelName(got))
-		}
+func TestJobUser(t *testing.T) {
+	s := start(t)
+	s.Change(7, func(p *gitlabtest.Project) { p.Jobs = []gitlabtest.Job{{ID: 4711, User: 12}, {ID: 4712}} })
+	g := open(t, config(t, s), "")
+	if got, err := g.JobUser(t.Context(), 7, 4711); err != nil || got != 12 {
+		t.Errorf("%d, %v", got, err)
 	}
-	for _, name := range []string{"", "Developer", "30", "admin"} {
-		if got, err := gitlab.ParseAccessLevel(name); err == nil || got != 0 {
-			t.Errorf("%s is %d, %v", name, got, err)
+	for _, job := range []int64{4712, 4713} { // of nobody, and none
+		if got, err := g.JobUser(t.Context(), 7, job); err == nil || got != 0 {
+			t.Errorf("job %d is user %d's", job, got)
 		}
-	}
-	if a, b := gitlab.AccessLevelName(5), gitlab.AccessLevelName(60); a != "no role" || b != "owner" {
-		t.Errorf("5 is %s, 60 is %s", a, b)
 	}
 }
 

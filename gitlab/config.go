@@ -19,6 +19,8 @@ type Config struct {
 	Timeout time.Duration `toml:"timeout"`
 	// Whether an app is told in a comment on its merge request, one that is kept up to date.
 	Notes bool `toml:"notes"`
+	// What the comment tells about the password: "user review, the password is in the wiki". Markdown.
+	Login string `toml:"login"`
 }
 
 // Defaults ask no GitLab.

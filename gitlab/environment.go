@@ -22,6 +22,9 @@ func (g *GitLab) environments(ctx context.Context, project int64, options gl.Lis
 		if env.AutoStopAt != nil {
 			told.AutoStop = *env.AutoStopAt
 		}
+		if env.UpdatedAt != nil {
+			told.Updated = *env.UpdatedAt
+		}
 		found[env.Name] = told
 	}
 	return nil

@@ -72,10 +72,11 @@ func (e *etags) load(req *http.Request) *page {
 	return p
 }
 
-// save keeps the answer if it has an ETag.
+// save keeps the answer if it has an ETag. An empty list is as cheap as a 304, and the
+// one that should not be believed for long if something between GitLab and us made it.
 func (e *etags) save(req *http.Request, resp *http.Response, body []byte) {
 	etag := resp.Header.Get("ETag")
-	if e == nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK || etag == "" || resp.Header.Get(revived) != "" {
+	if e == nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK || etag == "" || resp.Header.Get(revived) != "" || string(bytes.TrimSpace(body)) == "[]" {
 		return
 	}
 	p := page{ETag: etag, Header: http.Header{}, Sum: sumOf(body)}

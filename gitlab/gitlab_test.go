@@ -5,11 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/gitlab/gitlabtest"
 	"gitlab.com/review-executor/review-executor/review"
 )
+
+// changed is when the environments were.
+var changed = time.Date(2026, 3, 2, 9, 21, 0, 0, time.UTC)
 
 // start runs a GitLab that has project 7.
 func start(t testing.TB) *gitlabtest.Server {
@@ -19,7 +23,7 @@ func start(t testing.TB) *gitlabtest.Server {
 	s.Set(gitlabtest.Project{
 		ID: 7, Path: "group/shop",
 		Branches:     []string{"main", "feature/blue", "feature/red"},
-		Environments: []gitlabtest.Environment{{ID: 41, Name: "review/blue"}, {ID: 42, Name: "review/red", State: "stopped"}},
+		Environments: []gitlabtest.Environment{{ID: 41, Name: "review/blue", Updated: changed}, {ID: 42, Name: "review/red", State: "stopped", Updated: changed}},
 		MergeRequests: []gitlabtest.MergeRequest{
 			{IID: 5, Branch: "feature/blue"},
 			{IID: 6, Branch: "feature/red", Source: 9},

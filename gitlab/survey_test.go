@@ -47,7 +47,7 @@ func TestSurvey_TellsWhatThereIs(t *testing.T) {
 	})
 	want := review.Survey{
 		Branches:     map[string]bool{"main": true, "feature/blue": true, "feature/red": true},
-		Environments: map[string]review.ForgeEnvironment{"review/blue": {State: "available", AutoStop: now.Add(time.Hour)}},
+		Environments: map[string]review.ForgeEnvironment{"review/blue": {State: "available", AutoStop: now.Add(time.Hour), Updated: changed}},
 		MergeRequests: []review.MergeRequest{
 			{Number: 2, Branch: "still", State: "opened"},
 			{Number: 3, Branch: "done", State: "merged", Ended: now.Add(-time.Minute)},
@@ -143,14 +143,14 @@ func TestSurvey_OneAppByName(t *testing.T) {
 			s := start(t)
 			s.Change(7, func(p *gitlabtest.Project) {
 				p.Branches = append(p.Branches, name)
-				p.Environments = append(p.Environments, gitlabtest.Environment{Name: name, State: "stopping"})
+				p.Environments = append(p.Environments, gitlabtest.Environment{Name: name, State: "stopping", Updated: changed})
 				p.MergeRequests = append(p.MergeRequests, gitlabtest.MergeRequest{IID: 30, Branch: name}, gitlabtest.MergeRequest{IID: 31, Branch: "another"})
 			})
 			app := review.Source{Branch: name, Environment: name, MergeRequest: 31}
 			got := survey(t, s, review.Query{ProjectID: 7, App: &app})
 			want := review.Survey{
 				Branches:     map[string]bool{name: true},
-				Environments: map[string]review.ForgeEnvironment{name: {State: "stopping"}},
+				Environments: map[string]review.ForgeEnvironment{name: {State: "stopping", Updated: changed}},
 				MergeRequests: []review.MergeRequest{
 					{Number: 30, Branch: name, State: "opened"},
 					{Number: 31, Branch: "another", State: "opened"},
@@ -178,7 +178,7 @@ func TestSurvey_OneAppByName(t *testing.T) {
 func TestSurvey_OneAppAsksForNothingElse(t *testing.T) {
 	s := start(t)
 	got := survey(t, s, review.Query{ProjectID: 7, App: &review.Source{Environment: "review/red"}})
-	if diff := cmp.Diff(map[string]review.ForgeEnvironment{"review/red": {State: "stopped"}}, got.Environments); diff != "" || len(got.Branches)+len(got.MergeRequests) != 0 {
+	if diff := cmp.Diff(map[string]review.ForgeEnvironment{"review/red": {State: "stopped", Updated: changed}}, got.Environments); diff != "" || len(got.Branches)+len(got.MergeRequests) != 0 {
 		t.Errorf("%+v", got)
 	}
 	if asked := s.Asked(); len(asked) != 2 {

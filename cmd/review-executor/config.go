@@ -22,7 +22,7 @@ func newConfig() *cobra.Command {
 			}
 			log := operatorLog(cmd)
 			e := &executor.Executor{
-				Apps:     newLifecycle(s, nil, log),
+				Apps:     newLifecycle(s, nil, nil, log),
 				Policy:   s.Policy,
 				Hostname: s.hostname,
 				Env:      executor.Environ(os.Environ()),

@@ -23,7 +23,7 @@ refuses goes on as it was before, and the others are served.`,
 			if err != nil {
 				return err
 			}
-			refused, err := newLifecycle(s, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
+			refused, err := newLifecycle(s, nil, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
 			if err != nil {
 				return err
 			}

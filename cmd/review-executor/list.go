@@ -30,7 +30,7 @@ func newList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := newLifecycle(s, nil, operatorLog(cmd))
+			l := newLifecycle(s, nil, nil, operatorLog(cmd))
 			records, damaged, err := l.Records.All()
 			if err != nil {
 				return err

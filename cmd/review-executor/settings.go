@@ -194,6 +194,9 @@ func (s Settings) problems() []error {
 	}
 	problems = append(problems, s.Apache.Problems()...)
 	problems = append(problems, s.GitLab.Problems()...)
+	if s.Policy.MinAccessLevel != "" && !s.GitLab.Configured() {
+		check("policy.min_access_level", errors.New("it is asked from GitLab, and gitlab.url is missing"))
+	}
 	problems = append(problems, s.Jobs.Problems()...)
 	problems = append(problems, s.Policy.Problems()...)
 	problems = append(problems, s.Isolation.Problems()...)

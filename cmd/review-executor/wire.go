@@ -10,6 +10,7 @@ import (
 
 	"gitlab.com/review-executor/review-executor/apache"
 	"gitlab.com/review-executor/review-executor/executor"
+	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -27,8 +28,8 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 var afterStep = func() {}
 
 // newLifecycle puts the parts together that deploy and stop apps. engine may
-// be nil for what touches no container.
-func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *review.Lifecycle {
+// be nil for what touches no container, and forge where GitLab is not asked.
+func newLifecycle(s Settings, engine *podman.Podman, forge *gitlab.GitLab, log logrus.FieldLogger) *review.Lifecycle {
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
 		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites")),
@@ -45,7 +46,21 @@ func newLifecycle(s Settings, engine *podman.Podman, log logrus.FieldLogger) *re
 	if engine != nil {
 		l.Containers = engine
 	}
+	if forge != nil {
+		l.Forge = forge
+	}
+	if s.GitLab.Notes {
+		l.Notes = &review.Notes{Login: s.GitLab.Login}
+	}
 	return l
+}
+
+// newForge is nil if no GitLab is configured.
+func newForge(s Settings) (*gitlab.GitLab, error) {
+	if !s.GitLab.Configured() {
+		return nil, nil
+	}
+	return gitlab.New(s.GitLab, filepath.Join(s.StateDir, "gitlab"))
 }
 
 // connectedLifecycle is what a command needs that changes apps.
@@ -58,7 +73,11 @@ func connectedLifecycle(cmd *cobra.Command) (*review.Lifecycle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLifecycle(s, engine, operatorLog(cmd)), nil
+	forge, err := newForge(s)
+	if err != nil {
+		return nil, err
+	}
+	return newLifecycle(s, engine, forge, operatorLog(cmd)), nil
 }
 
 // newExecutor puts the parts of one stage together.
@@ -71,10 +90,14 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 	if err != nil {
 		return nil, err
 	}
+	forge, err := newForge(s)
+	if err != nil {
+		return nil, err
+	}
 	log := operatorLog(cmd)
-	return &executor.Executor{
+	e := &executor.Executor{
 		Engine:    engine,
-		Apps:      newLifecycle(s, engine, log),
+		Apps:      newLifecycle(s, engine, forge, log),
 		Jobs:      s.Jobs,
 		Policy:    s.Policy,
 		Isolation: s.Isolation,
@@ -84,5 +107,9 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 		Stdout:    cmd.OutOrStdout(),
 		Stderr:    cmd.ErrOrStderr(),
 		Operator:  log,
-	}, nil
+	}
+	if forge != nil {
+		e.Members = forge
+	}
+	return e, nil
 }

@@ -219,6 +219,18 @@ func (s *Server) memberOne(c *call) *reply {
 	return message(http.StatusNotFound, "404 Not found")
 }
 
+func (s *Server) jobOne(c *call) *reply {
+	if c.project == nil {
+		return noProject()
+	}
+	for _, job := range c.project.Jobs {
+		if job.ID == c.number("job") {
+			return object(http.StatusOK, job.shape())
+		}
+	}
+	return message(http.StatusNotFound, "404 Not found")
+}
+
 func (s *Server) userMe(*call) *reply {
 	return object(http.StatusOK, s.user.shape(s.user.Admin))
 }

@@ -30,6 +30,7 @@ var kinds = []struct {
 	{"merge_request", func() any { return new(gl.BasicMergeRequest) }, []string{"approvals_before_merge", "merge_status", "reference", "work_in_progress"}},
 	{"member", func() any { return new(gl.ProjectMember) }, []string{"group_saml_identity", "membership_state"}},
 	{"note", func() any { return new(gl.Note) }, []string{"author.created_at", "imported", "imported_from"}},
+	{"job", func() any { return new(gl.Job) }, []string{"archived", "runner_manager", "source"}},
 	{"user", func() any { return new(gl.User) }, []string{"commit_email", "discord", "followers", "following", "github", "local_time", "preferred_language", "pronouns", "work_information"}},
 	{"user_admin", func() any { return new(gl.User) }, []string{"email_reset_offered_at", "enterprise_group_associated_at", "enterprise_group_id", "plan", "provisioned_by_group_id", "sign_in_count", "trial"}},
 }
@@ -82,6 +83,7 @@ func start(t *testing.T) *gitlabtest.Server {
 		Environments:  []gitlabtest.Environment{{ID: 41, Name: "review/blue"}},
 		MergeRequests: []gitlabtest.MergeRequest{{IID: 5, Branch: "feature/blue", Notes: []gitlabtest.Note{{ID: 901, Body: "hello"}}}},
 		Members:       []gitlabtest.Member{{UserID: 12, Level: 30}},
+		Jobs:          []gitlabtest.Job{{ID: 4711, User: 12}},
 	})
 	return s
 }
@@ -126,6 +128,7 @@ func TestServer_AnswersHaveEveryDocumentedField(t *testing.T) {
 		{"POST", "projects/7/merge_requests/5/notes", `{"body":"ready"}`, "note"},
 		{"PUT", "projects/7/merge_requests/5/notes/901", `{"body":"ready"}`, "note"},
 		{"GET", "projects/7/members/all/12", "", "member"},
+		{"GET", "projects/7/jobs/4711", "", "job"},
 		{"GET", "user", "", "user"},
 		{"GET", "users/77", "", "user"},
 	} {

@@ -30,6 +30,7 @@ func (s *Server) all() []endpoint {
 		{NoteCreate, "POST projects/:project/merge_requests/:iid/notes", []string{"body"}, s.noteCreate},
 		{NoteUpdate, "PUT projects/:project/merge_requests/:iid/notes/:note", []string{"body"}, s.noteUpdate},
 		{MemberOne, "GET projects/:project/members/all/:user", nil, s.memberOne},
+		{JobOne, "GET projects/:project/jobs/:job", nil, s.jobOne},
 		{UserMe, "GET user", nil, s.userMe},
 		{UserOne, "GET users/:user", []string{"with_custom_attributes"}, s.userOne},
 	}

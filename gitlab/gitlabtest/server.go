@@ -30,6 +30,7 @@ const (
 	NoteCreate      = "create note"
 	NoteUpdate      = "update note"
 	MemberOne       = "member"
+	JobOne          = "job"
 	UserMe          = "user"
 	UserOne         = "users"
 	unknown         = "unknown"

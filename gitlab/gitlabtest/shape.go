@@ -33,7 +33,7 @@ type fields = map[string]any
 
 var examples = sync.OnceValue(func() map[string]fields {
 	read := map[string]fields{}
-	for _, kind := range []string{"project", "branch", "environment", "merge_request", "member", "note", "user", "user_admin"} {
+	for _, kind := range []string{"project", "branch", "environment", "merge_request", "member", "note", "job", "user", "user_admin"} {
 		var example fields
 		if err := json.Unmarshal(Example(kind), &example); err != nil {
 			panic(kind + ": " + err.Error())
@@ -97,7 +97,7 @@ func (p *Project) branch(name string) fields {
 
 func (p *Project) environment(env Environment) fields {
 	return like("environment", fields{
-		"id": env.ID, "name": env.Name, "slug": fmt.Sprintf("env-%d", env.ID), "state": env.State, "auto_stop_at": timestamp(env.AutoStop),
+		"id": env.ID, "name": env.Name, "slug": fmt.Sprintf("env-%d", env.ID), "state": env.State, "auto_stop_at": timestamp(env.AutoStop), "updated_at": timestamp(env.Updated),
 		"logs_api_path": "/" + p.Path + "/-/logs/k8s.json?environment_name=" + url.QueryEscape(env.Name),
 	})
 }
@@ -139,6 +139,12 @@ func (m Member) shape() fields {
 	return like("member", fields{
 		"id": m.UserID, "username": fmt.Sprintf("user%d", m.UserID), "access_level": m.Level,
 		"state": state, "membership_state": membership, "expires_at": text(m.Expires),
+	})
+}
+
+func (j Job) shape() fields {
+	return like("job", fields{
+		"id": j.ID, "user": inside("job", "user", fields{"id": j.User, "username": fmt.Sprintf("user%d", j.User)}),
 	})
 }
 

@@ -16,6 +16,7 @@ type Project struct {
 	Environments  []Environment
 	MergeRequests []MergeRequest
 	Members       []Member
+	Jobs          []Job
 }
 
 // Environment of a project.
@@ -24,7 +25,8 @@ type Environment struct {
 	Name      string
 	State     string // "": available
 	AutoStop  time.Time
-	Protected bool // stopping it is forbidden
+	Updated   time.Time // zero: now
+	Protected bool      // stopping it is forbidden
 }
 
 // MergeRequest of a project.
@@ -53,6 +55,12 @@ type Member struct {
 	State      string // of the user: "": active
 	Membership string // "": active
 	Expires    string // 2026-03-09; "": never
+}
+
+// Job is a job of a pipeline.
+type Job struct {
+	ID   int64
+	User int64 // who has started it
 }
 
 // User is the token's.
@@ -111,6 +119,7 @@ func (p Project) clone() *Project {
 	p.Branches = slices.Clone(p.Branches)
 	p.Environments = slices.Clone(p.Environments)
 	p.Members = slices.Clone(p.Members)
+	p.Jobs = slices.Clone(p.Jobs)
 	p.MergeRequests = slices.Clone(p.MergeRequests)
 	for i := range p.MergeRequests {
 		p.MergeRequests[i].Notes = slices.Clone(p.MergeRequests[i].Notes)
@@ -122,6 +131,9 @@ func (p Project) clone() *Project {
 func (s *Server) complete(p *Project) {
 	for i := range p.Environments {
 		env := &p.Environments[i]
+		if env.Updated.IsZero() {
+			env.Updated = time.Now()
+		}
 		if env.ID == 0 {
 			env.ID = s.nextID()
 		}

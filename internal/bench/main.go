@@ -53,6 +53,7 @@ func run(parts []string) error {
 		{"load", (*bench).load},
 		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
+		{"sync", (*bench).synced},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
