@@ -76,7 +76,7 @@ func (e *etags) load(req *http.Request) *page {
 // one that should not be believed for long if something between GitLab and us made it.
 func (e *etags) save(req *http.Request, resp *http.Response, body []byte) {
 	etag := resp.Header.Get("ETag")
-	if e == nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK || etag == "" || resp.Header.Get(revived) != "" || string(bytes.TrimSpace(body)) == "[]" {
+	if e == nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK || etag == "" || string(bytes.TrimSpace(body)) == "[]" {
 		return
 	}
 	p := page{ETag: etag, Header: http.Header{}, Sum: sumOf(body)}
@@ -132,9 +132,6 @@ func trim(dir string, files int, size int64) {
 	}
 }
 
-// revived marks an answer of ours, for our own eyes.
-const revived = "X-Review-Executor-Kept"
-
 // revive makes GitLab's 304 the answer that is kept. What the 304 says of its own
 // pages counts more than what was kept.
 func (p *page) revive(resp *http.Response) []byte {
@@ -144,7 +141,6 @@ func (p *page) revive(resp *http.Response) []byte {
 			header[name] = values
 		}
 	}
-	header.Set(revived, "true")
 	resp.Header = header
 	resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 	return p.body

@@ -62,22 +62,25 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		old = t.kept.load(req)
 	}
 	resp, body, err := t.send(req, old)
-	if err == nil && resp.StatusCode == http.StatusNotModified && old != nil {
-		if old.mayHaveGrown(resp.Header) {
-			resp, body, err = t.send(req, nil)
-		} else {
-			body = old.revive(resp)
-			t.kept.touch(req)
-		}
+	unchanged := err == nil && resp.StatusCode == http.StatusNotModified && old != nil
+	if unchanged && old.mayHaveGrown(resp.Header) {
+		resp, body, err = t.send(req, nil)
+		unchanged = false
 	}
 	if err != nil {
 		return nil, err
+	}
+	if unchanged {
+		body = old.revive(resp)
+		t.kept.touch(req)
 	}
 	got.status, got.header, got.body = resp.StatusCode, resp.Header, bytes.TrimLeft(body, blanks)
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		if err := checkJSON(resp, body); err != nil {
 			return nil, err
 		}
+	}
+	if !unchanged {
 		t.kept.save(req, resp, body)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
@@ -112,7 +115,7 @@ func (t *transport) send(req *http.Request, old *page) (*http.Response, []byte, 
 // checkJSON makes sure that a list is one of objects: client-go would panic at null.
 func checkJSON(resp *http.Response, body []byte) error {
 	odd := func(hint, format string, args ...any) error {
-		return &errOdd{fmt.Sprintf("answered "+resp.Status+" "+format, args...), hint}
+		return &errOdd{"answered " + resp.Status + " " + fmt.Sprintf(format, args...), hint}
 	}
 	if !isJSON(resp.Header) {
 		return odd(hintOdd, "with %q where JSON is due: %s", resp.Header.Get("Content-Type"), excerpt(body))
