@@ -91,7 +91,7 @@ func TestQueue_KeepsOrderOverRestarts(t *testing.T) {
 		keeps(t, q, id, true)
 		want = append(want, id)
 		if i%5 == 4 {
-			q, left = reopened(t, q)
+			q, _ = reopened(t, q)
 		}
 	}
 	q, left = reopened(t, q)

@@ -81,7 +81,6 @@ type working struct {
 	*queue
 	*workers
 	apps *apps
-	n    int
 }
 
 // works starts workers on the queue in dir.
