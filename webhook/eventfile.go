@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,24 +17,68 @@ import (
 // fileVersion is the version of the files that this program writes.
 const fileVersion = 1
 
-// eventFile is an event as it is kept.
+// eventFile is the first line of an event's file. What happens is added to it, a line
+// each.
 type eventFile struct {
 	Version int          `json:"version"`
 	Event   review.Event `json:"event"`
 }
 
+// check tells what is wrong with an event that was read.
+func (f eventFile) check() error {
+	if f.Version != fileVersion {
+		return fmt.Errorf("it has version %d, and this program knows version %d", f.Version, fileVersion)
+	}
+	if f.Event.Kind == "" || f.Event.ID == "" {
+		return errors.New("it is no event")
+	}
+	return nil
+}
+
 // progress is what became of an event so far. It may be lost: then what was done is
 // done once more.
 type progress struct {
-	Attempts map[string]int    `json:"attempts,omitempty"` // begun, by app
-	Failed   map[string]string `json:"failed,omitempty"`   // why it is no longer tried, by app
-	Done     []string          `json:"done,omitempty"`     // apps
+	attempts map[string]int    // begun, by app
+	failed   map[string]string // why it is no longer tried, by app
+	done     []string          // apps
+}
+
+// step is one line of progress: what happened to an app.
+type step struct {
+	App  string `json:"app"`
+	What string `json:"what"`
+	Why  string `json:"why,omitempty"`
+}
+
+// What happens to an app.
+const (
+	begun  = "begun"
+	undone = "put back" // begun, and ended by ourselves
+	done   = "done"
+	failed = "failed"
+)
+
+func (p *progress) add(s step) {
+	switch s.What {
+	case begun, undone:
+		if p.attempts == nil {
+			p.attempts = map[string]int{}
+		}
+		p.attempts[s.App] += map[string]int{begun: 1, undone: -1}[s.What]
+	case done:
+		p.done = append(p.done, s.App)
+	case failed:
+		if p.failed == nil {
+			p.failed = map[string]string{}
+		}
+		p.failed[s.App] = s.Why
+	}
 }
 
 // over tells whether there is nothing left to do for the app.
 func (p progress) over(app string) bool {
-	_, failed := p.Failed[app]
-	return failed || slices.Contains(p.Done, app)
+	_, failed := p.failed[app]
+	return failed || slices.Contains(p.done, app)
 }
 
 var nameForm = regexp.MustCompile(`^([0-9]{15})-([0-9a-f]{32})$`)
@@ -51,23 +96,23 @@ func parseName(name string) (number int64, hash string, err error) {
 	return number, found[2], err
 }
 
-// write has the item's file on disk under its name, which the directory may still
-// lose.
-func (q *queue) write(i *item) error {
-	data, err := json.Marshal(eventFile{fileVersion, i.event})
-	if err != nil {
-		return err
+// put has a file of these lines in events/, which the directory may still lose.
+func (q *queue) put(name string, lines ...any) error {
+	var text bytes.Buffer
+	for _, line := range lines {
+		if err := json.NewEncoder(&text).Encode(line); err != nil {
+			return err
+		}
 	}
-	temporary := q.path("events", "."+i.name())
-	err = writeSynced(temporary, append(data, '\n'))
+	temporary := q.path("events", "."+name)
+	err := writeSynced(temporary, text.Bytes())
 	if err == nil {
-		err = os.Rename(temporary, q.path("events", i.name()+".json"))
+		err = os.Rename(temporary, q.path("events", name))
 	}
 	if err != nil {
 		_ = os.Remove(temporary)
-		return fmt.Errorf("keep event: %w", err)
 	}
-	return nil
+	return err
 }
 
 func writeSynced(file string, data []byte) error {
@@ -82,6 +127,16 @@ func writeSynced(file string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// syncDir has the disk say that the directory's names are written.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 // maxFile is more than any event of ours.
 const maxFile = 64 << 10
 
@@ -91,36 +146,38 @@ func (q *queue) read(name string) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readRegular(q.path("events", name+".json"))
+	data, err := readRegular(q.path("events", name+".json"), maxFile)
 	if err != nil {
 		return nil, err
 	}
+	first, rest, _ := bytes.Cut(data, []byte("\n"))
 	var file eventFile
-	if err := json.Unmarshal(data, &file); err != nil {
+	if err := json.Unmarshal(first, &file); err != nil {
 		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
-	if file.Version != fileVersion {
-		return nil, fmt.Errorf("it has version %d, and this program knows version %d", file.Version, fileVersion)
+	if err := file.check(); err != nil {
+		return nil, err
 	}
-	if file.Event.Kind == "" || hash(file.Event.ID) != id {
+	if hash(file.Event.ID) != id {
 		return nil, errors.New("it is not the event that its name tells")
 	}
 	i := &item{number: number, event: file.Event}
-	if data, err := readRegular(q.path("events", name+".progress")); err == nil {
-		if json.Unmarshal(data, &i.progress) != nil {
-			i.progress = progress{}
+	for line := range bytes.Lines(rest) {
+		var s step
+		if json.Unmarshal(line, &s) == nil { // else it was being written
+			i.progress.add(s)
 		}
 	}
 	return i, nil
 }
 
 // readRegular reads a file that is one, and not a pipe that never ends.
-func readRegular(file string) ([]byte, error) {
+func readRegular(file string, limit int64) ([]byte, error) {
 	info, err := os.Lstat(file)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
+	if !info.Mode().IsRegular() || info.Size() > limit {
 		return nil, errors.New("it is no file of ours")
 	}
 	f, err := os.Open(file)
@@ -128,22 +185,21 @@ func readRegular(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// note keeps the item's progress. It is not worth waiting for the disk.
-func (q *queue) note(i *item) error {
-	data, err := json.Marshal(i.progress)
+// note adds to the item's progress. It is not worth waiting for the disk.
+func (q *queue) note(i *item, s step) error {
+	i.progress.add(s)
+	line, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	temporary := q.path("events", "."+i.name()+".progress")
-	err = os.WriteFile(temporary, data, 0o640)
-	if err == nil {
-		err = os.Rename(temporary, q.path("events", i.name()+".progress"))
-	}
+	f, err := os.OpenFile(q.path("events", i.name()+".json"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		_ = os.Remove(temporary)
+		return err
 	}
-	return err
+	// A line that was being written when the process ended ends here.
+	_, err = f.Write(append(append([]byte("\n"), line...), '\n'))
+	return errors.Join(err, f.Close())
 }

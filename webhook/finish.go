@@ -14,13 +14,11 @@ import (
 // finish moves a done event out of the way. If that cannot be written the event is
 // done once more after a restart, which is safe.
 func (q *queue) finish(i *item) {
-	done := q.path("done", i.name())
-	if err := os.Rename(q.path("events", i.name()+".json"), done); err != nil {
+	name := i.name() + ".json"
+	if err := os.Rename(q.path("events", name), q.path("done", name)); err != nil {
 		q.log.WithFields(fieldsOf(i.event)).WithError(err).Error("a done event stays in the queue")
 		return
 	}
-	_ = os.Remove(q.path("events", i.name()+".progress"))
-	_ = os.Truncate(done, 0) // its name is all that is needed
 	if q.memory.due() {
 		q.prune()
 	}
@@ -28,7 +26,6 @@ func (q *queue) finish(i *item) {
 
 // setAside moves an event out of the way that could not be done.
 func (q *queue) setAside(i *item, why error) {
-	_ = os.Remove(q.path("events", i.name()+".progress"))
 	q.memory.forget(hash(i.event.ID))
 	q.setAsideFile(i.name()+".json", why)
 }

@@ -2,9 +2,7 @@ package webhook
 
 import (
 	"errors"
-	"io/fs"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -12,6 +10,9 @@ import (
 // what nobody can read, and goes on from the highest number that there is.
 func (q *queue) load() ([]*item, error) {
 	if err := q.remember(); err != nil {
+		return nil, err
+	}
+	if err := q.loadBatches(); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(q.path("events"))
@@ -24,7 +25,6 @@ func (q *queue) load() ([]*item, error) {
 		switch {
 		case strings.HasPrefix(name, "."): // was being written when the process ended: nobody was answered
 			_ = os.RemoveAll(q.path("events", entry.Name()))
-		case strings.HasSuffix(name, ".progress"): // read with its event
 		case !isEvent:
 			q.setAsideFile(entry.Name(), errors.New("it is no event"))
 		default:
@@ -33,7 +33,6 @@ func (q *queue) load() ([]*item, error) {
 			}
 		}
 	}
-	q.removeProgress(entries, items)
 	return items, nil
 }
 
@@ -76,14 +75,4 @@ func (q *queue) remember() error {
 		q.prune()
 	}
 	return nil
-}
-
-// removeProgress removes the progress of events that are no longer there.
-func (q *queue) removeProgress(entries []fs.DirEntry, items []*item) {
-	for _, entry := range entries {
-		name, found := strings.CutSuffix(entry.Name(), ".progress")
-		if found && !slices.ContainsFunc(items, func(i *item) bool { return i.name() == name }) {
-			_ = os.RemoveAll(q.path("events", entry.Name()))
-		}
-	}
 }

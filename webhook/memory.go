@@ -3,6 +3,7 @@ package webhook
 import (
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -69,7 +70,8 @@ func (q *queue) prune() {
 		if i >= surplus && !older(entry, doneAge) {
 			continue
 		}
-		if _, id, err := parseName(entry.Name()); os.RemoveAll(q.path("done", entry.Name())) == nil && err == nil {
+		name, _, _ := strings.Cut(entry.Name(), ".")
+		if _, id, err := parseName(name); os.RemoveAll(q.path("done", entry.Name())) == nil && err == nil {
 			q.memory.forget(id)
 		}
 	}

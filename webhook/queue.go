@@ -6,21 +6,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
 
 // queue keeps events in a directory:
 //
-//	events/NUMBER-ID.json      to be done, in the order of the numbers; written once
-//	events/NUMBER-ID.progress  what was tried, and for which apps it is done
-//	done/NUMBER-ID             remembers the ID, so that the event is not done again
-//	failed/…                   set aside, with the reason in a file beside it
-//	lock                       held by the one process that works on it
+//	events/NUMBER-ID.json  to be done, in the order of the numbers
+//	events/….batch         many that came at once, until each has its own file
+//	done/NUMBER-ID.json    remembers the ID, so that the event is not done again
+//	failed/…               set aside, with the reason in a file beside it
+//	lock                   held by the one process that works on it
 //
 // Moving a file is what ends an event, so a full disk does not keep one from it.
 type queue struct {
@@ -29,11 +31,15 @@ type queue struct {
 	lock     *flock.Flock
 	memory   memory
 	arrivals chan arrival
+	batches  chan []*item  // that are kept
 	stopping chan struct{} // closed when nothing is to be kept any more
 	stopped  chan struct{} // closed when nothing is
 	// deliver gets the events that have come, in order. It must not block.
-	deliver func([]*item)
-	next    int64 // only the committer's
+	deliver   func([]*item)
+	spreading sync.WaitGroup
+	next      int64 // only the committer's
+	opened    time.Time
+	last      atomic.Int64 // when something was kept last, in nanoseconds from opened
 }
 
 // item is an event in the queue.
@@ -65,7 +71,9 @@ var errLocked = errors.New("another process has the queue")
 // openQueue takes the queue in dir for this process and returns it with what is
 // left to do in it. What cannot be read is set aside.
 func openQueue(dir string, log logrus.FieldLogger) (*queue, []*item, error) {
-	q := &queue{dir: dir, log: log, arrivals: make(chan arrival), stopping: make(chan struct{}), stopped: make(chan struct{}), deliver: func([]*item) {}}
+	q := &queue{
+		dir: dir, log: log, arrivals: make(chan arrival), batches: make(chan []*item, 1000), stopping: make(chan struct{}), stopped: make(chan struct{}), opened: time.Now(), deliver: func([]*item) {},
+	}
 	for _, sub := range []string{"events", "done", "failed"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o750); err != nil {
 			return nil, nil, fmt.Errorf("open queue: %w", err)
@@ -92,14 +100,18 @@ func openQueue(dir string, log logrus.FieldLogger) (*queue, []*item, error) {
 func (q *queue) start(deliver func([]*item)) {
 	q.deliver = deliver
 	go q.commit()
+	q.spreading.Go(q.spreadAll)
 }
 
-// close ends a started queue after what is being kept.
-func (q *queue) close() {
+// stop ends a started queue after what is being kept, which it delivers.
+func (q *queue) stop() {
 	close(q.stopping)
 	<-q.stopped
-	_ = q.lock.Close()
+	q.spreading.Wait()
 }
+
+// unlock gives the queue to other processes.
+func (q *queue) unlock() { _ = q.lock.Close() }
 
 // keep has the event on disk for good when it returns. It tells whether the event
 // is new: one that has been there before is neither kept nor done again.
@@ -122,6 +134,7 @@ const maxBatch = 64
 // commit keeps what comes, all that has come meanwhile at once: what takes the time
 // is to have the disk say that it is written.
 func (q *queue) commit() {
+	defer close(q.batches)
 	defer close(q.stopped)
 	for {
 		select {
@@ -147,68 +160,37 @@ func (q *queue) batch(first arrival) []arrival {
 	return batch
 }
 
+// keepAll keeps what is new in the batch, all or nothing, and answers.
 func (q *queue) keepAll(batch []arrival) {
 	replies := make([]reply, len(batch))
-	first := map[string]int{} // by ID, its place in the batch
-	items := make([]*item, len(batch))
+	ids := map[string]bool{}
+	var items []*item
 	for i, a := range batch {
-		if _, twice := first[a.event.ID]; twice || q.memory.has(hash(a.event.ID)) {
+		if ids[a.event.ID] || q.memory.has(hash(a.event.ID)) {
 			continue
 		}
-		first[a.event.ID] = i
-		items[i] = &item{number: q.next, event: a.event}
+		ids[a.event.ID] = true
+		items = append(items, &item{number: q.next, event: a.event})
 		replies[i].isNew = true
 		q.next++
 	}
-	errs := q.writeAll(items)
-	var kept []*item
+	err := q.putAll(items)
 	for i, a := range batch {
-		if items[i] != nil && errs[i] == nil {
-			kept = append(kept, items[i])
+		if ids[a.event.ID] && err != nil {
+			replies[i] = reply{err: err}
+		} else {
 			q.memory.add(hash(a.event.ID))
 		}
-		if at, found := first[a.event.ID]; found && errs[at] != nil {
-			replies[i] = reply{err: errs[at]}
-		}
 	}
-	q.deliver(kept)
+	if err == nil && len(items) > 0 {
+		q.batches <- items
+	}
+	q.last.Store(int64(time.Since(q.opened)))
 	for i, a := range batch {
 		a.reply <- replies[i]
 	}
 }
 
-// writeAll writes the items that there are, and returns what became of each.
-func (q *queue) writeAll(items []*item) []error {
-	errs := make([]error, len(items))
-	var writers errgroup.Group
-	writers.SetLimit(16)
-	for i, one := range items {
-		if one != nil {
-			writers.Go(func() error { errs[i] = q.write(one); return nil })
-		}
-	}
-	_ = writers.Wait() // each has its own error
-	if err := syncDir(filepath.Join(q.dir, "events")); err != nil {
-		for i, one := range items {
-			if one != nil && errs[i] == nil {
-				errs[i] = err
-				_ = os.Remove(q.path("events", one.name()+".json"))
-			}
-		}
-	}
-	return errs
-}
-
 func (q *queue) path(elem ...string) string {
 	return filepath.Join(append([]string{q.dir}, elem...)...)
-}
-
-// syncDir has the disk say that the directory's names are written.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

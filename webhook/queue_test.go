@@ -33,17 +33,24 @@ func opened(t *testing.T, dir string) (*queue, []*item) {
 		t.Fatal(err)
 	}
 	q.start(func([]*item) {})
-	var once sync.Once
-	t.Cleanup(func() { once.Do(q.close) })
+	t.Cleanup(func() { quit(q) })
 	return q, left
 }
 
-// reopened is the queue after its process has ended without a word.
+// quit ends what of the queue is a process.
+func quit(q *queue) {
+	select {
+	case <-q.stopped:
+	default:
+		q.stop()
+	}
+	q.unlock()
+}
+
+// reopened is the queue after a restart.
 func reopened(t *testing.T, q *queue) (*queue, []*item) {
 	t.Helper()
-	if err := q.lock.Unlock(); err != nil {
-		t.Fatal(err)
-	}
+	quit(q)
 	return opened(t, q.dir)
 }
 
@@ -157,14 +164,14 @@ func TestQueue_ForgetsWhatIsOld(t *testing.T) {
 	q.finish(left[1])
 	q.setAside(left[2], errors.New("no"))
 	q.setAside(left[3], errors.New("no"))
-	for dir, age := range map[string]time.Duration{"done/" + left[0].name(): doneAge, "failed/" + left[2].name() + ".json": failedAge, "failed/" + left[2].name() + ".json.error": failedAge} {
+	for dir, age := range map[string]time.Duration{"done/" + left[0].name() + ".json": doneAge, "failed/" + left[2].name() + ".json": failedAge, "failed/" + left[2].name() + ".json.error": failedAge} {
 		old := time.Now().Add(-age - time.Minute)
 		if err := os.Chtimes(q.path(dir), old, old); err != nil {
 			t.Fatal(err)
 		}
 	}
 	q, _ = reopened(t, q)
-	if got := files(t, q, "done"); !slices.Equal(got, []string{left[1].name()}) {
+	if got := files(t, q, "done"); !slices.Equal(got, []string{left[1].name() + ".json"}) {
 		t.Errorf("done are %v", got)
 	}
 	if got := files(t, q, "failed"); !slices.Equal(got, []string{left[3].name() + ".json", left[3].name() + ".json.error"}) {
@@ -180,7 +187,7 @@ func TestQueue_RemembersNoMoreThanSoMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range doneCount + 3 {
-		if err := os.WriteFile(filepath.Join(dir, "done", fileName(int64(i+1), "gitlab:"+fmt.Sprint(i))), nil, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "done", fileName(int64(i+1), "gitlab:"+fmt.Sprint(i))+".json"), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,7 +262,7 @@ func TestQueue_WhatWasBeingWrittenIsNoEvent(t *testing.T) {
 	q, _ := opened(t, t.TempDir())
 	keeps(t, q, "a", true)
 	i := &item{number: 9, event: event("b")}
-	for _, file := range []string{"." + i.name(), i.name() + ".progress", "." + i.name() + ".progress"} {
+	for _, file := range []string{"." + i.name(), "." + i.name() + ".json"} {
 		if err := os.WriteFile(q.path("events", file), []byte("{"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -270,20 +277,36 @@ func TestQueue_ProgressIsKeptAndMayBeLost(t *testing.T) {
 	q, _ := opened(t, t.TempDir())
 	keeps(t, q, "a", true)
 	q, left := reopened(t, q)
-	left[0].progress = progress{Attempts: map[string]int{"x": 2, "y": 1}, Done: []string{"y"}}
-	if err := q.note(left[0]); err != nil {
-		t.Fatal(err)
+	for _, s := range []step{{App: "x", What: begun}, {App: "y", What: begun}, {App: "x", What: begun}, {App: "y", What: done}, {App: "z", What: begun}, {App: "z", What: undone}} {
+		if err := q.note(left[0], s); err != nil {
+			t.Fatal(err)
+		}
 	}
 	q, left = reopened(t, q)
-	if p := left[0].progress; p.Attempts["x"] != 2 || !p.over("y") || p.over("x") {
+	if p := left[0].progress; p.attempts["x"] != 2 || p.attempts["z"] != 0 || !p.over("y") || p.over("x") {
 		t.Errorf("the progress is %+v", p)
 	}
-	if err := os.WriteFile(q.path("events", left[0].name()+".progress"), []byte(`{"attempts":{"x"`), 0o644); err != nil {
+	file := q.path("events", left[0].name()+".json")
+	data, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, left = reopened(t, q)
-	if len(left) != 1 || left[0].progress.Attempts != nil {
-		t.Errorf("left are %+v", left)
+	for cut := len(data); data[cut-1] != '}' || bytes.Count(data[:cut], []byte("\n")) > 0; cut-- { // wherever a kill cuts it, but for the event
+		if err := os.WriteFile(file, data[:cut-1], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if q, left = reopened(t, q); len(left) != 1 {
+			t.Fatalf("cut after %d of %d bytes, the event is gone", cut-1, len(data))
+		}
+	}
+	if p := left[0].progress; len(p.attempts) > 0 || len(p.done) > 0 {
+		t.Errorf("there is progress left: %+v", p)
+	}
+	if err := q.note(left[0], step{App: "x", What: begun}); err != nil {
+		t.Fatal(err)
+	}
+	if _, left = reopened(t, q); left[0].progress.attempts["x"] != 1 {
+		t.Errorf("the progress is %+v", left[0].progress)
 	}
 }
 
@@ -344,4 +367,65 @@ func TestQueue_FullDisk(t *testing.T) {
 	}
 	keeps(t, q, "full", true)
 	keeps(t, q, "before", false)
+}
+
+// TestQueue_ABatchIsSpreadOverRestarts has a process killed behind each of its steps
+// with many events at once: when they are kept, when some have a file, and when some
+// are even done.
+func TestQueue_ABatchIsSpreadOverRestarts(t *testing.T) {
+	q, _ := opened(t, t.TempDir())
+	quit(q)
+	var items []*item
+	for i := range 5 {
+		items = append(items, &item{number: int64(i + 1), event: event(fmt.Sprint(i))})
+	}
+	keep := func(some []*item) {
+		t.Helper()
+		if err := q.putAll(some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(items)
+	keep(items[1:2])
+	keep(items[3:4])
+	if err := q.note(items[1], step{App: "x", What: begun}); err != nil {
+		t.Fatal(err)
+	}
+	keep(items[0:1])
+	q.finish(items[0])
+	keep(items[4:5])
+	q.setAside(items[4], errors.New("no"))
+
+	again, left := opened(t, q.dir)
+	if got := branches(left); !slices.Equal(got, []string{"1", "2", "3"}) {
+		t.Errorf("left are %v", got)
+	}
+	if left[0].progress.attempts["x"] != 1 {
+		t.Errorf("the progress is %+v", left[0].progress)
+	}
+	if got := files(t, again, "events"); len(got) != 3 {
+		t.Errorf("there are %v", got)
+	}
+	keeps(t, again, "2", false)
+	keeps(t, again, "new", true)
+	if _, left = reopened(t, again); left[3].number != 6 {
+		t.Errorf("the new one has number %d", left[3].number)
+	}
+}
+
+func TestQueue_ADamagedBatchIsSetAside(t *testing.T) {
+	q, _ := opened(t, t.TempDir())
+	keeps(t, q, "a", true)
+	items := []*item{{number: 7, event: event("b")}, {number: 8, event: event("c")}}
+	if err := q.putAll(items); err != nil {
+		t.Fatal(err)
+	}
+	file := q.path("events", batchName(items))
+	if err := os.Truncate(file, 150); err != nil {
+		t.Fatal(err)
+	}
+	q, left := reopened(t, q)
+	if len(left) != 1 || len(files(t, q, "events")) != 1 || len(files(t, q, "failed")) != 2 {
+		t.Errorf("left are %v of %v and %v", branches(left), files(t, q, "events"), files(t, q, "failed"))
+	}
 }

@@ -74,11 +74,12 @@ func Serve(ctx context.Context, o Options) error {
 		o.Leaving()
 	}
 	shutdown(server)
+	q.stop()
 	if err == nil {
 		work.drain(ctx) // of what came while we were leaving
 	}
 	work.end(followTime)
-	q.close()
+	q.unlock()
 	return err
 }
 

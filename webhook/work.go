@@ -17,41 +17,28 @@ type work struct {
 func (w *work) attempts(app string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.progress.Attempts[app]
+	return w.progress.attempts[app]
 }
 
-func (w *work) count(app string, n int) {
+// note keeps what happens to the app, before the next thing does.
+func (w *work) note(q *queue, app, what string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.progress.Attempts == nil {
-		w.progress.Attempts = map[string]int{}
-	}
-	w.progress.Attempts[app] += n
+	return q.note(w.item, step{App: app, What: what})
 }
 
 // end notes how it went for the app, for good. It tells whether this was the last
-// app.
-func (w *work) end(app string, err error) (last bool) {
+// app: then the file goes, and nothing needs to be kept.
+func (w *work) end(q *queue, app string, err error) (last bool, noting error) {
+	how := step{App: app, What: done}
+	if err != nil {
+		how = step{App: app, What: failed, Why: review.Printable(err.Error(), 1000)}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err == nil {
-		w.progress.Done = append(w.progress.Done, app)
-	} else {
-		if w.progress.Failed == nil {
-			w.progress.Failed = map[string]string{}
-		}
-		w.progress.Failed[app] = review.Printable(err.Error(), 1000)
+	if w.left--; w.left == 0 {
+		w.progress.add(how)
+		return true, nil
 	}
-	w.left--
-	return w.left == 0
-}
-
-// note keeps the progress, unless there is nothing left to do.
-func (w *work) note(q *queue) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.left == 0 {
-		return nil
-	}
-	return q.note(w.item)
+	return false, q.note(w.item, how)
 }

@@ -221,19 +221,18 @@ func (w *workers) nextIn(app string) *work {
 func (w *workers) do(app string, one *work) {
 	fields := fieldsOf(one.event)
 	fields["app"] = app
-	begun := one.attempts(app)
-	err := w.retry(fields, begun, func() error { return w.attempt(app, one) })
+	err := w.retry(fields, one.attempts(app), func() error { return w.attempt(app, one) })
 	if err != nil && w.ctx.Err() != nil {
 		return // the process leaves: it is in the queue
 	}
-	last := one.end(app, err)
+	last, noting := one.end(w.queue, app, err)
 	if err == nil {
 		w.log.WithFields(fields).WithField("took", time.Since(one.event.Received).Round(time.Millisecond)).Info("event done")
 	}
 	if last {
 		w.over(one)
-	} else if err := one.note(w.queue); err != nil {
-		w.log.WithFields(fields).WithError(err).Warn("what is done may be done once more")
+	} else if noting != nil {
+		w.log.WithFields(fields).WithError(noting).Warn("what is done may be done once more")
 	}
 }
 
@@ -263,16 +262,14 @@ func (w *workers) attempt(app string, one *work) error {
 	case <-w.ctx.Done():
 		return w.ctx.Err()
 	}
-	one.count(app, 1)
-	if err := one.note(w.queue); err != nil {
+	if err := one.note(w.queue, app, begun); err != nil {
 		w.log.WithError(err).Warn("an attempt is not counted")
 	}
 	ctx, cancel := context.WithTimeout(w.running, maxTime)
 	defer cancel()
 	_, err := guarded(func() (struct{}, error) { return struct{}{}, w.apps.Follow(ctx, one.event, app) })
 	if err != nil && w.running.Err() != nil { // we have ended it ourselves
-		one.count(app, -1)
-		_ = one.note(w.queue)
+		_ = one.note(w.queue, app, undone)
 		return backoff.Permanent(context.Canceled)
 	}
 	return err
@@ -281,15 +278,15 @@ func (w *workers) attempt(app string, one *work) error {
 // over ends an event that is over for every app.
 func (w *workers) over(one *work) {
 	defer w.leave()
-	if failed := one.progress.Failed; len(failed) > 0 {
+	if why := one.progress.failed; len(why) > 0 {
 		var errs []error
-		for _, app := range slices.Sorted(maps.Keys(failed)) {
-			errs = append(errs, fmt.Errorf("%s: %s", app, failed[app]))
+		for _, app := range slices.Sorted(maps.Keys(why)) {
+			errs = append(errs, fmt.Errorf("%s: %s", app, why[app]))
 		}
 		w.queue.setAside(one.item, errors.Join(errs...))
 		return
 	}
-	if len(one.progress.Done) == 0 {
+	if len(one.progress.done) == 0 {
 		w.log.WithFields(fieldsOf(one.event)).Info("event done: it is about no app")
 	}
 	w.queue.finish(one.item)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,7 +44,7 @@ func servingConfig(t *testing.T, more string) string {
 // serve runs "serve" as before says, until the test ends or it leaves.
 func serve(t *testing.T, config string, before ...string) *webhooks {
 	t.Helper()
-	args := append(before, program, "--config", config, "--verbose", "serve")
+	args := slices.Concat(before, []string{program, "--config", config, "--verbose", "serve"})
 	w := &webhooks{T: t, cmd: exec.Command(args[0], args[1:]...)}
 	w.cmd.Stderr = &w.stderr
 	if err := w.cmd.Start(); err != nil {
@@ -119,7 +121,7 @@ func TestServe_ADeletedBranchEndsItsApp(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "webhook.sock")
 	w := serve(t, servingConfig(t, `idle = "1s"`), "systemd-socket-activate", "-l", socket)
 	w.url = "http://webhooks"
-	w.client.Transport = &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}
+	w.client.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", socket) }}
 
 	gone := recordOf(t, "login")
 	if status, answer := w.post("wrong", "key-1", deleted(gone)); status != http.StatusUnauthorized {

@@ -53,6 +53,7 @@ func run(parts []string) error {
 		{"load", (*bench).load},
 		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
+		{"lifecycle", (*bench).lifecycle},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
