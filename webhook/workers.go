@@ -32,6 +32,7 @@ const (
 	maxAttempts = 5
 	firstWait   = 5 * time.Second // and three times as long after each attempt
 	maxTime     = 10 * time.Minute
+	lastWait    = 5 * time.Second // for what has been told to end
 )
 
 // workers do the events: one lane per app, in order, and different apps at once.
@@ -40,6 +41,7 @@ type workers struct {
 	queue     *queue
 	log       logrus.FieldLogger
 	firstWait time.Duration
+	lastWait  time.Duration
 	// ctx ends what waits, and running what is being done.
 	ctx, running context.Context //nolint:containedctx // the lanes live as long as the process
 	stop, kill   context.CancelFunc
@@ -59,7 +61,7 @@ type lane struct{ todo []*work }
 
 func newWorkers(apps Apps, q *queue, log logrus.FieldLogger) *workers {
 	w := &workers{
-		apps: apps, queue: q, log: log, firstWait: firstWait,
+		apps: apps, queue: q, log: log, firstWait: firstWait, lastWait: lastWait,
 		slots: make(chan struct{}, parallel), wake: make(chan struct{}, 1), empty: make(chan struct{}, 1), lanes: map[string]*lane{},
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
@@ -104,13 +106,18 @@ func (w *workers) drain(ctx context.Context) {
 }
 
 // end lets what is being done go on for at most patience, and begins nothing new.
-// What is left is in the queue.
+// What is left is in the queue, even what does not end when it is told to.
 func (w *workers) end(patience time.Duration) {
 	w.stop()
-	timer := time.AfterFunc(patience, w.kill)
-	defer timer.Stop()
-	w.all.Wait()
-	w.kill()
+	ended := make(chan struct{})
+	go func() { w.all.Wait(); close(ended) }()
+	for _, after := range []time.Duration{patience, w.lastWait} {
+		select {
+		case <-ended:
+		case <-time.After(after):
+		}
+		w.kill()
+	}
 }
 
 // dispatch puts events into the lanes of the apps that they affect, in order. One

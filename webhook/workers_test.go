@@ -386,3 +386,23 @@ func TestWorkers_LeavingLetsFinish(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestWorkers_LeavingWaitsForNobodyForEver: what does not end is left as it is.
+func TestWorkers_LeavingWaitsForNobodyForEver(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	a := &apps{follow: func(context.Context, string, string, int) error {
+		close(began)
+		<-release
+		return nil
+	}}
+	w := works(t, t.TempDir(), a)
+	w.lastWait = time.Millisecond
+	w.about("e1", "a")
+	<-began
+	w.end(time.Millisecond)
+	w.has("events", 1)
+	close(release)
+	w.all.Wait()
+	w.queue.stop()
+	w.unlock()
+}
