@@ -174,6 +174,59 @@ func TestServe_WithoutSystemd(t *testing.T) {
 	w.exits(0)
 }
 
+// TestServe_BehindApache forwards an event as docs/gitlab.md says.
+func TestServe_BehindApache(t *testing.T) {
+	forward := blocks(t, "docs/gitlab.md", "apache")
+	if len(forward) != 1 {
+		t.Fatalf("%d Apache configurations, want 1", len(forward))
+	}
+	dir, err := os.MkdirTemp(host.Dir, "hooks") // where Apache's user gets
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+
+	socket := filepath.Join(dir, "webhook.sock")
+	w := serve(t, servingConfig(t, `idle = "1s"`), "systemd-socket-activate", "-l", socket)
+	w.url = "http://" + address + "/some/prefix"
+	for os.Chmod(socket, 0o666) != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	conf := "ServerName localhost\nListen " + address + "\nDefaultRuntimeDir " + dir + "\nPidFile " + dir + "/pid\nErrorLog " + dir + "/log\n"
+	if os.Getuid() == 0 {
+		conf += "User www-data\nGroup www-data\n"
+	}
+	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http"} {
+		conf += "LoadModule " + module + "_module /usr/lib/apache2/modules/mod_" + module + ".so\n"
+	}
+	conf += strings.NewReplacer("/run/review-executor/webhook.sock", socket, `"/git`, `"/some/prefix/git`).Replace(forward[0])
+	file := filepath.Join(dir, "apache.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	apache := exec.Command("/usr/sbin/apache2", "-f", file, "-D", "FOREGROUND")
+	if err := apache.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = apache.Process.Signal(syscall.SIGTERM), apache.Wait() })
+
+	event := deleted(review.Record{App: review.App{ProjectID: 7, Project: "group/none"}, Live: review.Release{Ref: "x"}})
+	if status, answer := w.post(hookToken, "key-1", event); status != http.StatusOK || answer != "queued" {
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		t.Errorf("it answers %d %q\n%s", status, answer, log)
+	}
+	w.exits(0)
+}
+
 func TestServe_SaysWhatItLacks(t *testing.T) {
 	runProgram(t, "serve").failed(t, "no webhook can be received", "neither webhook.secret_file nor webhook.github_secret_file is set", "docs/gitlab.md")
 	secret := filepath.Join(t.TempDir(), "secret")
