@@ -129,8 +129,8 @@ func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found != 4 {
-		t.Errorf("%d TOML blocks in the docs, want 4", found)
+	if found != 5 {
+		t.Errorf("%d TOML blocks in the docs, want 5", found)
 	}
 }
 

@@ -30,7 +30,7 @@ codes are those that the runner asks for in its environment.`,
 	)
 	root.AddCommand(
 		newConfig(), newPrepare(), newRun(), newCleanup(),
-		newList(), newStop(), newRollback(), newSync(), newPrune(), newTry(), newFront(), newVersion(),
+		newList(), newStop(), newRollback(), newSync(), newPrune(), newTry(), newFront(), newServe(), newVersion(),
 	)
 	root.SetHelpCommandGroupID("admin")
 	root.SetCompletionCommandGroupID("admin")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"gitlab.com/review-executor/review-executor/executor"
 	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/review"
+	"gitlab.com/review-executor/review-executor/webhook"
 )
 
 const defaultConfigFile = "/etc/review-executor/config.toml"
@@ -43,6 +45,8 @@ type Settings struct {
 	Limits review.Limits `toml:"limits"`
 	// When apps end by themselves.
 	Lifetime review.Lifetime `toml:"lifetime"`
+	// What GitLab tells at once, to "serve". Without it, sync finds out.
+	Webhook webhook.Config `toml:"webhook"`
 	// Settings of single projects, over those above.
 	Projects []Project `toml:"projects"`
 }
@@ -61,6 +65,8 @@ type Project struct {
 	Hostname review.Hostname `toml:"hostname"`
 	// File of variables for the project's apps, NAME=VALUE by line, over what the project sets. Only this program's user may be able to read it. Code on any branch of the project sees them.
 	EnvFile string `toml:"env_file"`
+	// Repository on GitHub that the project mirrors: "owner/name". Its webhooks count for the project's apps.
+	GitHub string `toml:"github"`
 }
 
 func defaultSettings() Settings {
@@ -75,6 +81,7 @@ func defaultSettings() Settings {
 		Isolation: review.IsolationDefaults(),
 		Limits:    review.LimitDefaults(),
 		Lifetime:  review.LifetimeDefaults(),
+		Webhook:   webhook.Defaults(),
 	}
 }
 
@@ -202,6 +209,7 @@ func (s Settings) problems() []error {
 	problems = append(problems, s.Isolation.Problems()...)
 	problems = append(problems, s.Limits.Problems()...)
 	problems = append(problems, s.Lifetime.Problems()...)
+	problems = append(problems, s.Webhook.Problems()...)
 	for i, project := range s.Projects {
 		if project.Path == "" {
 			check(fmt.Sprintf("projects[%d].path", i), errors.New("is missing"))
@@ -212,8 +220,39 @@ func (s Settings) problems() []error {
 		if project.EnvFile != "" && !filepath.IsAbs(project.EnvFile) {
 			check(fmt.Sprintf("projects[%d].env_file", i), fmt.Errorf("%q is not an absolute path", project.EnvFile))
 		}
+		if project.GitHub != "" {
+			check(fmt.Sprintf("projects[%d].github", i), s.checkGitHub(i))
+		}
 	}
 	return problems
+}
+
+// githubName is how GitHub names a repository.
+var githubName = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+
+// checkGitHub tells what is wrong with the repository of a project.
+func (s Settings) checkGitHub(project int) error {
+	name := s.Projects[project].GitHub
+	if !githubName.MatchString(name) {
+		return fmt.Errorf("%q is no repository such as owner/name", name)
+	}
+	for _, before := range s.Projects[:project] {
+		if strings.EqualFold(before.GitHub, name) {
+			return fmt.Errorf("%s is that of %s already", name, before.Path)
+		}
+	}
+	return nil
+}
+
+// mirrors are the projects that mirror a repository of GitHub.
+func (s Settings) mirrors() webhook.Mirrors {
+	mirrors := webhook.Mirrors{}
+	for _, p := range s.Projects {
+		if p.GitHub != "" {
+			mirrors[p.GitHub] = p.Path
+		}
+	}
+	return mirrors
 }
 
 // hostname returns the pattern for the project's host names.

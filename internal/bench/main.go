@@ -54,6 +54,7 @@ func run(parts []string) error {
 		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
 		{"sync", (*bench).synced},
+		{"lifecycle", (*bench).lifecycle},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
