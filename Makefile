@@ -11,6 +11,9 @@ help: ## what can be made
 build: ## the program, build/review-executor
 	@go build -trimpath -ldflags "-s -w" -o build/review-executor ./cmd/review-executor
 
+man: build ## manual pages, in build/man
+	@build/review-executor man build/man
+
 demo: build ## a review host on this machine, with two branches of an example deployed
 	@scripts/demo.sh start
 
@@ -32,4 +35,4 @@ bench: build ## measure; prints a table and writes build/bench.json
 build/golangci-lint:
 	@GOBIN=$(CURDIR)/build GOFLAGS= go install $(LINTER)
 
-.PHONY: help build demo demo-stop test lint fmt bench
+.PHONY: help build man demo demo-stop test lint fmt bench

@@ -57,6 +57,9 @@ func (e *Executor) cacheVolume(ctx context.Context, job Job) (string, error) {
 				review.LabelProject:   job.Project,
 				review.LabelProjectID: strconv.FormatInt(job.ProjectID, 10),
 			}, 0)
+			if unnoted := e.Apps.Records.UseCache(name); unnoted != nil && err == nil {
+				e.Operator.WithError(unnoted).Warn("prune will take a cache for older than it is")
+			}
 			return name, err
 		}
 	}

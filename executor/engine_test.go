@@ -24,6 +24,8 @@ import (
 // fakeEngine is a container engine in memory: an Engine and a review.Containers
 // at once, as the real one. It notes what was done to it.
 type fakeEngine struct {
+	review.Insight // which no job asks
+
 	mu      sync.Mutex
 	calls   []string                    // "pull IMAGE", "start NAME IMAGE", "exec CONTAINER USER", …
 	running map[string]review.Container // by name

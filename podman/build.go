@@ -237,7 +237,7 @@ func (p *Podman) Image(ctx context.Context, ref string) (review.Image, error) {
 	if err != nil {
 		return review.Image{}, p.explain(err, "inspect image %s", ref)
 	}
-	image := review.Image{ID: found.ID, Digest: found.Digest.String(), Labels: found.Labels}
+	image := review.Image{ID: found.ID, Digest: found.Digest.String(), Labels: found.Labels, Size: size(found.Size)}
 	if found.HealthCheck != nil && len(found.HealthCheck.Test) > 0 && found.HealthCheck.Test[0] != "NONE" {
 		image.HealthCheck = true
 	}

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,13 +28,9 @@ func (p *Podman) PruneBuildCache(ctx context.Context, budget review.Bytes) error
 	if busy, err := p.building(ctx); busy || err != nil {
 		return err
 	}
-	var all []*types.ImageSummary
-	err := retry(ctx, func() (err error) {
-		all, err = images.List(p.call(ctx), new(images.ListOptions).WithAll(true))
-		return err
-	})
+	all, err := p.allImages(ctx)
 	if err != nil {
-		return p.explain(err, "list images")
+		return err
 	}
 	cache := newBuildCache(all)
 	for _, image := range cache.oldestFirst() {
@@ -57,6 +54,25 @@ func (p *Podman) PruneBuildCache(ctx context.Context, budget review.Bytes) error
 		}
 	}
 	return nil
+}
+
+// BuildCache is what PruneBuildCache chooses from. See review.Insight.
+func (p *Podman) BuildCache(ctx context.Context) ([]review.Stored, error) {
+	if busy, err := p.building(ctx); busy || err != nil {
+		return nil, err
+	}
+	all, err := p.allImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cache := newBuildCache(all)
+	var found []review.Stored
+	ages := cache.ages()
+	for _, image := range cache.oldestFirst() {
+		o := review.Object{Kind: "image", Name: image.ID, Labels: image.Labels}
+		found = append(found, review.Stored{Object: o, ID: image.ID, Created: time.Unix(ages[image.ID], 0).UTC(), Size: size(cache.layer(image))})
+	}
+	return found, nil
 }
 
 // building tells whether the engine builds anything just now.
@@ -123,6 +139,17 @@ func (c *buildCache) forget(id string) {
 	}
 }
 
+// ages tell when images were made: an image is as old as the newest that is built on it.
+func (c *buildCache) ages() map[string]int64 {
+	age := map[string]int64{}
+	for _, image := range c.own {
+		for next := image; next != nil && age[next.ID] < image.Created; next = c.all[next.ParentId] {
+			age[next.ID] = image.Created
+		}
+	}
+	return age
+}
+
 // oldestFirst has an image behind all that are built on it, and else the oldest
 // first.
 func (c *buildCache) oldestFirst() []*types.ImageSummary {
@@ -132,15 +159,8 @@ func (c *buildCache) oldestFirst() []*types.ImageSummary {
 		}
 		return n
 	}
-	// An image is as old as the newest that is built on it.
-	age := map[string]int64{}
-	var sorted []*types.ImageSummary
-	for _, image := range c.own {
-		sorted = append(sorted, image)
-		for next := image; next != nil && age[next.ID] < image.Created; next = c.all[next.ParentId] {
-			age[next.ID] = image.Created
-		}
-	}
+	age := c.ages()
+	sorted := slices.Collect(maps.Values(c.own))
 	slices.SortFunc(sorted, func(a, b *types.ImageSummary) int {
 		if age[a.ID] != age[b.ID] {
 			return int(min(max(age[a.ID]-age[b.ID], -1), 1))

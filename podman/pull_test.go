@@ -126,7 +126,7 @@ func TestPull_DescribesTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := review.Image{
-		ID: got.ID, Digest: digest, Ports: []uint16{8080}, HealthCheck: true,
+		ID: got.ID, Size: got.Size, Digest: digest, Ports: []uint16{8080}, HealthCheck: true,
 		User: "1000", Entrypoint: []string{"/bin/sh", "-c"}, Labels: map[string]string{"a": "b"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

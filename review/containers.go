@@ -11,6 +11,7 @@ import (
 // Every method returns when ctx ends, and is safe to call at the same time as
 // any other.
 type Containers interface {
+	Insight
 	// Build builds an image from a tar stream and returns its ID. What the
 	// build prints goes to log as it comes. A build that fails is a Failure of
 	// the kind Build and leaves no image.
@@ -98,6 +99,7 @@ type Image struct {
 	Ports       []uint16 // EXPOSE, TCP only, in ascending order
 	HealthCheck bool     // the image has a HEALTHCHECK
 	User        string   // "": root
+	Size        Bytes
 	Entrypoint  []string
 	Volumes     []string // VOLUME, in order
 	Labels      map[string]string

@@ -34,7 +34,7 @@ func blocks(t *testing.T, page, language string) []string {
 // TestDocs_EveryCommandRuns runs every command of every page as it stands
 // there, but for DIR and the registry. "make test" is what runs this test.
 func TestDocs_EveryCommandRuns(t *testing.T) {
-	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/lifecycle.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
+	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/administration.md", "docs/lifecycle.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
 		t.Run(doc, func(t *testing.T) {
 			p := newProject(t, page("from the docs"))
 			for _, block := range blocks(t, doc, "sh") {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,88 +15,140 @@ import (
 )
 
 func newList() *cobra.Command {
-	var output string
+	var (
+		output    string
+		selection review.Selection
+	)
 	cmd := &cobra.Command{
 		Use:     "list",
 		GroupID: "admin",
 		Short:   "List the review apps",
-		Args:    exactly(0),
+		Long: `list shows the review apps of this host, by name. What is chosen must fit all
+of the flags. The age of an app is that of the version that serves.
+
+On a terminal that is too narrow the table is shortened; --output json never is.`,
+		Example: `  review-executor list --project 'group/**' --older-than 72h
+  review-executor list --state pinned,expiring --output json`,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return usageError{fmt.Errorf("--output %q is neither table nor json", output)}
+			if err := oneOf("output", output, "table", "json"); err != nil {
+				return err
 			}
 			s, err := settingsOf(cmd)
 			if err != nil {
 				return err
 			}
 			l := newLifecycle(s, nil, nil, operatorLog(cmd))
-			records, damaged, err := l.Records.All()
+			records, err := chosen(cmd, l.Records, selection)
 			if err != nil {
 				return err
-			}
-			for _, app := range slices.Sorted(maps.Keys(damaged)) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: %s: %v\n", app, damaged[app])
 			}
 			if output == "json" {
 				return listJSON(cmd.OutOrStdout(), records, l.Front.URL)
 			}
-			return listTable(cmd.OutOrStdout(), records, l.Front.URL)
+			return listTable(cmd.OutOrStdout(), records, l.Front.URL, time.Now())
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORMAT` of the list: table or json")
+	cmd.Flags().StringSliceVar(&selection.States, "state", nil, "only apps in this `STATE`, or one of several: live, deploying, stopping, static, pinned, expiring")
+	selectionFlags(cmd, &selection)
+	completeWith(cmd, "output", "table", "json")
+	completeWith(cmd, "state", review.States...)
 	return cmd
+}
+
+// completeWith has a flag completed with these values.
+func completeWith(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+func warnDamaged(cmd *cobra.Command, damaged map[string]error) {
+	for _, app := range slices.Sorted(maps.Keys(damaged)) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: %s: %v\n", app, damaged[app])
+	}
 }
 
 // listed is an app in the JSON list.
 type listed struct {
-	Name        string    `json:"name"`
-	URL         string    `json:"url"`
-	Project     string    `json:"project"`
-	Environment string    `json:"environment"`
-	State       string    `json:"state"` // deploying, live or stopping
-	Ref         string    `json:"ref"`
-	SHA         string    `json:"sha"`
-	Job         int64     `json:"job"`
-	Deployed    time.Time `json:"deployed"`
+	Name        string     `json:"name"`
+	URL         string     `json:"url"`
+	Project     string     `json:"project"`
+	Environment string     `json:"environment"`
+	State       string     `json:"state"` // deploying, live or stopping
+	Ref         string     `json:"ref"`
+	SHA         string     `json:"sha"`
+	Job         int64      `json:"job"`
+	Deployed    time.Time  `json:"deployed"`
+	Pinned      bool       `json:"pinned,omitempty"`
+	Expires     *time.Time `json:"expires,omitempty"`
+}
+
+func listedOf(r review.Record, url string) listed {
+	app := listed{r.Name, url, r.Project, r.Environment, r.State(), r.Live.Ref, r.Live.SHA, r.Live.Job, r.Live.Deployed, r.Pinned, nil}
+	if !r.AutoStop.IsZero() {
+		app.Expires = &r.AutoStop
+	}
+	return app
 }
 
 func listJSON(w io.Writer, records []review.Record, url func(string) string) error {
 	apps := make([]listed, 0, len(records))
 	for _, r := range records {
-		apps = append(apps, listed{r.Name, url(r.Host), r.Project, r.Environment, stateOf(r), r.Live.Ref, r.Live.SHA, r.Live.Job, r.Live.Deployed})
+		apps = append(apps, listedOf(r, url(r.Host)))
 	}
+	return writeJSON(w, apps)
+}
+
+func writeJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(apps)
+	return encoder.Encode(value)
 }
 
-func stateOf(r review.Record) string {
-	switch {
-	case r.Stopping:
-		return "stopping"
-	case r.Live.ID == "":
-		return "deploying"
-	default:
-		return "live"
-	}
-}
-
-func deployed(r review.Record) string {
-	if r.Live.ID == "" {
-		return "not yet"
-	}
-	return humanize.Time(r.Live.Deployed)
-}
-
-func listTable(w io.Writer, records []review.Record, url func(string) string) error {
+func listTable(w io.Writer, records []review.Record, url func(string) string, now time.Time) error {
 	if len(records) == 0 {
 		_, err := fmt.Fprintln(w, "No review apps.")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "APP\tPROJECT\tBRANCH\tCOMMIT\tSTATE\tDEPLOYED\tURL")
-	for _, r := range records {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.7s\t%s\t%s\t%s\n", r.Name, r.Project, review.Printable(r.Live.Ref, 40), r.Live.SHA, stateOf(r), deployed(r), url(r.Host))
+	pinned := slices.ContainsFunc(records, func(r review.Record) bool { return r.Pinned })
+	expires := slices.ContainsFunc(records, func(r review.Record) bool { return !r.AutoStop.IsZero() })
+	line := func(app, project, branch, commit, state, deployed, pin, expiry, url string) []string {
+		cells := []string{app, project, branch, commit, state, deployed}
+		if pinned {
+			cells = append(cells, pin)
+		}
+		if expires {
+			cells = append(cells, expiry)
+		}
+		return append(cells, url)
 	}
-	return table.Flush()
+	rows := [][]string{line("APP", "PROJECT", "BRANCH", "COMMIT", "STATE", "DEPLOYED", "PINNED", "EXPIRES", "URL")}
+	for _, r := range records {
+		pin := ""
+		if r.Pinned {
+			pin = "yes"
+		}
+		rows = append(rows, line(r.Name, review.Printable(r.Project, 200), review.Printable(r.Live.Ref, 40), fmt.Sprintf("%.7s", r.Live.SHA), r.State(), deployed(r, now), pin, expiry(r, now), url(r.Host)))
+	}
+	return writeTable(w, rows, []int{2, 1}, widthOf(w))
+}
+
+func deployed(r review.Record, now time.Time) string {
+	if r.Live.ID == "" {
+		return "not yet"
+	}
+	return humanize.RelTime(r.Live.Deployed, now, "ago", "from now")
+}
+
+func expiry(r review.Record, now time.Time) string {
+	switch {
+	case r.AutoStop.IsZero():
+		return ""
+	case r.AutoStop.Before(now):
+		return "now"
+	default:
+		return "in " + humanize.RelTime(r.AutoStop, now, "", "")
+	}
 }

@@ -16,7 +16,8 @@ func newRollback() *cobra.Command {
 is healthy, publishes it and then retires the one that served, which becomes the
 version before. The release command does not run; volumes stay as they are. A
 pipeline older than the newest that has deployed is still refused.`,
-		Args: exactly(1),
+		Args:              exactly(1),
+		ValidArgsFunction: appNamesOf(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := connectedLifecycle(cmd)
 			if err != nil {

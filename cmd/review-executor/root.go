@@ -30,7 +30,8 @@ codes are those that the runner asks for in its environment.`,
 	)
 	root.AddCommand(
 		newConfig(), newPrepare(), newRun(), newCleanup(),
-		newList(), newStop(), newRollback(), newSync(), newPrune(), newTry(), newFront(), newServe(), newVersion(),
+		newList(), newShow(), newLogs(), newStop(), newRollback(), newPin(), newUnpin(), newSync(), newPrune(), newUsage(),
+		newTry(), newFront(), newServe(), newVersion(), newMan(),
 	)
 	root.SetHelpCommandGroupID("admin")
 	root.SetCompletionCommandGroupID("admin")

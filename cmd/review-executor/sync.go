@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -22,10 +26,41 @@ trouble does not keep it from the others.`,
 			if err != nil {
 				return err
 			}
-			return l.Sync(cmd.Context(), review.NewLog(cmd.OutOrStdout()), options)
+			progress := newProgress(cmd.ErrOrStderr(), 0, "syncing")
+			defer progress.done()
+			countSteps(l, progress)
+			log := review.NewLog(progress.around(cmd.OutOrStdout()))
+			err = l.Sync(cmd.Context(), log, options)
+			if !options.DryRun && cmd.Context().Err() == nil {
+				sampleUsage(cmd.Context(), l, log)
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "only say what would be done")
 	cmd.Flags().BoolVar(&options.Yes, "yes", false, "remove apps without a record, however many")
 	return cmd
+}
+
+const sampleTimeout = 2 * time.Minute // a thousand containers take a second or two
+
+// countSteps has progress count the steps that are done.
+func countSteps(l *review.Lifecycle, p *progress) {
+	done := l.Done
+	l.Done = func(app, step string) {
+		p.step()
+		done(app, step)
+	}
+}
+
+// sampleUsage counts what the apps have used since the last time. That some of it
+// cannot be measured is no trouble of any app.
+func sampleUsage(ctx context.Context, l *review.Lifecycle, log *review.Log) {
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
+	if err := l.SampleUsage(ctx, time.Now()); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			log.Line("WARNING: usage is not counted whole: %s", strings.TrimSpace(line))
+		}
+	}
 }

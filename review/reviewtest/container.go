@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -19,11 +20,12 @@ import (
 // container is one that was started, and perhaps has ended.
 type container struct {
 	review.Container
-	image  *image
-	state  review.State
-	log    []string
-	server *httptest.Server // nil: nothing is published
-	serves bool             // it runs httpd
+	image   *image
+	state   review.State
+	started time.Time
+	log     []string
+	server  *httptest.Server // nil: nothing is published
+	serves  bool             // it runs httpd
 }
 
 // end lets go of the container's port.
@@ -133,6 +135,7 @@ func (c *container) run() error {
 	stays := ""
 	c.log, c.state.ExitCode, stays = script(text)
 	c.state.Running = stays != ""
+	c.started = time.Now()
 	if c.Restart && !c.state.Running {
 		c.state.Restarts = 1
 	}

@@ -41,7 +41,12 @@ const Base = "localhost/base"
 // run httpd really serve their image's files, on loopback.
 type Engine struct {
 	Fail Fault
+	// Consumes, if set, tells what a running container uses.
+	Consumes func(review.Container) review.Consumption
+	// Made is when volumes and images are said to have been made; zero: now.
+	Made time.Time
 
+	cache      []review.Stored // what builds have left
 	mu         sync.Mutex
 	images     map[string]*image               // by ID
 	containers map[string]*container           // by ID
