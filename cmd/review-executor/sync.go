@@ -15,11 +15,16 @@ func newSync() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "sync",
 		GroupID: "admin",
-		Short:   "Bring everything to what the records say",
+		Short:   "Bring everything to what the records and GitLab say",
 		Long: `sync starts what should serve and does not, applies the virtual hosts, finishes
 deploys and stops that were killed, and removes what no record owns. It is safe
 to run at any time: apps that somebody works on are left to them, and one app's
-trouble does not keep it from the others.`,
+trouble does not keep it from the others.
+
+Then it stops the apps that GitLab has no more: those whose branch,
+environment, merge request or project has ended, and those whose time is over.
+What GitLab does not say for certain stays, and one run stops only a share of
+all apps (lifetime.sync_share).`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := connectedLifecycle(cmd)
@@ -38,7 +43,7 @@ trouble does not keep it from the others.`,
 		},
 	}
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "only say what would be done")
-	cmd.Flags().BoolVar(&options.Yes, "yes", false, "remove apps without a record, however many")
+	cmd.Flags().BoolVar(&options.Yes, "yes", false, "go on however many apps have no record, or have ended")
 	return cmd
 }
 
