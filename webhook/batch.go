@@ -138,7 +138,11 @@ func (q *queue) readBatch(name string) ([]*item, error) {
 		if err := json.Unmarshal(line, &one); err != nil {
 			return nil, fmt.Errorf("it is damaged: %w", err)
 		}
-		if err := one.check(); err != nil {
+		err := one.check()
+		if err == nil && (one.Number < 1 || one.Number > maxNumber) {
+			err = fmt.Errorf("it has an event with number %d", one.Number)
+		}
+		if err != nil {
 			return nil, err
 		}
 		i := &item{number: one.Number, event: one.Event}

@@ -83,6 +83,9 @@ func (p progress) over(app string) bool {
 
 var nameForm = regexp.MustCompile(`^([0-9]{15})-([0-9a-f]{32})$`)
 
+// maxNumber has as many digits as names have room for.
+const maxNumber = 999_999_999_999_999
+
 // fileName sorts as the numbers do.
 func fileName(number int64, id string) string { return fmt.Sprintf("%015d-%s", number, hash(id)) }
 

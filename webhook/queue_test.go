@@ -429,3 +429,42 @@ func TestQueue_ADamagedBatchIsSetAside(t *testing.T) {
 		t.Errorf("left are %v of %v and %v", branches(left), files(t, q, "events"), files(t, q, "failed"))
 	}
 }
+
+// FuzzEventFile reads what may be in the queue's files: it is an event, or set aside.
+func FuzzEventFile(f *testing.F) {
+	f.Add([]byte(`{"version":1,"event":{"id":"gitlab:a","kind":"branch deleted"}}` + "\n\n" + `{"app":"x","what":"begun"}` + "\n"))
+	f.Add([]byte(`{"number":3,"version":1,"event":{"id":"gitlab:a","kind":"branch deleted"}}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Add([]byte("null"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		q, _, err := openQueue(filepath.Join(dir, fmt.Sprint(os.Getpid())), silent())
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := fileName(1, "gitlab:a")
+		for _, file := range []string{name + ".json", name + batchEnding} {
+			if err := os.WriteFile(q.path("events", file), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		q.unlock()
+		q, left, err := openQueue(q.dir, silent())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range left {
+			if i.event.Kind == "" || i.number < 1 {
+				t.Errorf("it is %+v", i)
+			}
+			q.finish(i)
+		}
+		if got := files(t, q, "events"); len(got) > 0 {
+			t.Errorf("there are %v", got)
+		}
+		q.unlock()
+		if err := os.RemoveAll(q.dir); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

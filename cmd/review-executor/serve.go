@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 	"gitlab.com/review-executor/review-executor/webhook"
@@ -62,11 +63,15 @@ func (s Settings) serving(log logrus.FieldLogger) (webhook.Options, error) {
 			Hint:  `"Webhooks" in docs/gitlab.md says how to set them up`,
 		}
 	}
+	forge, err := newForge(s)
+	if err != nil {
+		return webhook.Options{}, err
+	}
 	return webhook.Options{
 		Dir:     filepath.Join(s.StateDir, "queue"),
 		Secrets: secrets,
 		Mirrors: s.mirrors(),
-		Apps:    &ending{settings: s, log: log},
+		Apps:    &ending{settings: s, forge: forge, log: log},
 		Log:     log,
 		Ready:   func() { notify(log, daemon.SdNotifyReady) },
 		Leaving: func() { notify(log, daemon.SdNotifyStopping) },
@@ -136,6 +141,7 @@ func notify(log logrus.FieldLogger, state string) {
 // that events are taken while it is away.
 type ending struct {
 	settings  Settings
+	forge     *gitlab.GitLab // nil: GitLab is not asked
 	log       logrus.FieldLogger
 	mu        sync.Mutex
 	connected *review.Lifecycle // nil: nobody was to be ended yet
@@ -164,11 +170,7 @@ func (e *ending) lifecycle(ctx context.Context) (*review.Lifecycle, error) {
 	if err != nil {
 		return nil, err
 	}
-	forge, err := newForge(e.settings)
-	if err != nil {
-		return nil, err
-	}
-	e.connected = newLifecycle(e.settings, engine, forge, e.log)
+	e.connected = newLifecycle(e.settings, engine, e.forge, e.log)
 	return e.connected, nil
 }
 

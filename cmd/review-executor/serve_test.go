@@ -163,14 +163,29 @@ func TestServe_WithoutSystemd(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	config := servingConfig(t, fmt.Sprintf("listen = %q\nidle = \"1s\"", address))
-	w := serve(t, config)
+	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer told.Close()
+	hears := func(want string) {
+		t.Helper()
+		text := make([]byte, 100)
+		_ = told.SetReadDeadline(time.Now().Add(time.Minute))
+		if n, err := told.Read(text); err != nil || string(text[:n]) != want {
+			t.Errorf("systemd is told %q, want %q: %v", text[:n], want, err)
+		}
+	}
+	w := serve(t, config, "env", "NOTIFY_SOCKET="+told.LocalAddr().String())
 	w.url = "http://" + address
+	hears("READY=1")
 	event := deleted(review.Record{App: review.App{ProjectID: 7, Project: "group/none"}, Live: review.Release{Ref: "x"}})
 	if status, answer := w.post(hookToken, "key-1", event); status != http.StatusOK || answer != "queued" {
 		t.Errorf("it answers %d %q", status, answer)
 	}
 	runWith(t, nil, "--config", config, "serve").failed(t, "webhook.listen", "address already in use")
 	_ = w.cmd.Process.Signal(syscall.SIGTERM)
+	hears("STOPPING=1")
 	w.exits(0)
 }
 

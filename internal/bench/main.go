@@ -54,7 +54,7 @@ func run(parts []string) error {
 		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
 		{"sync", (*bench).synced},
-		{"lifecycle", (*bench).lifecycle},
+		{"webhooks", (*bench).webhooks},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
