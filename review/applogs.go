@@ -103,26 +103,58 @@ func (f *follower) companion(record Record) (string, error) {
 	return "", failure
 }
 
+// margin is how many lines more than wanted are read, to know how many of the last
+// second there are: some engines tell the time of a line to the second only.
+const margin = 200
+
 // read passes on what the container writes, from where it was left.
 func (f *follower) read(ctx context.Context) error {
-	query, skip := f.Query, 0
-	if f.last.IsZero() {
-		f.last = time.Now().Truncate(time.Second) // from where to go on, if nothing comes
-	} else {
-		query.Lines, query.Since, skip = -1, f.last, f.seen
+	if f.Query.Follow && f.Query.Lines >= 0 {
+		if err := f.begin(ctx); err != nil {
+			return err
+		}
+		f.Query.Lines = -1 // from there on
+	}
+	query, skip := f.Query, f.seen
+	if !f.last.IsZero() {
+		query.Since = f.last
 	}
 	return f.Containers.Follow(ctx, f.source, query, func(piece LogPiece) error {
 		if skip > 0 && !piece.Time.After(query.Since) {
 			skip--
 			return nil
 		}
-		if f.seen == 0 || piece.Time.After(f.last) {
-			f.last, f.seen = piece.Time, 0
-		}
-		f.seen++
-		f.failed = f.Each(piece)
-		return f.failed
+		return f.pass(piece, true)
 	})
+}
+
+// begin passes on the last lines, and notes where they end.
+func (f *follower) begin(ctx context.Context) error {
+	var pieces []LogPiece
+	query := f.Query
+	query.Lines, query.Follow = query.Lines+margin, false
+	err := f.Containers.Follow(ctx, f.source, query, func(piece LogPiece) error {
+		pieces = append(pieces, piece)
+		return nil
+	})
+	for i, piece := range pieces {
+		if err := f.pass(piece, i >= len(pieces)-f.Query.Lines); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// pass notes a piece, and passes it on if it is wanted.
+func (f *follower) pass(piece LogPiece, wanted bool) error {
+	if piece.Time.After(f.last) {
+		f.last, f.seen = piece.Time, 0
+	}
+	f.seen++
+	if wanted {
+		f.failed = f.Each(piece)
+	}
+	return f.failed
 }
 
 // successor waits until the container runs again, or another has taken its place.
