@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -36,7 +37,11 @@ pipe or a file go the bytes as the app wrote them.`,
 			if since < 0 {
 				return usageError{errors.New("--since is more than nothing")}
 			}
-			l, err := connectedLifecycle(cmd)
+			s, err := settingsOf(cmd)
+			if err != nil {
+				return err
+			}
+			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
 			if err != nil {
 				return err
 			}
@@ -53,7 +58,7 @@ pipe or a file go the bytes as the app wrote them.`,
 			stdout, stderr := readable(cmd.OutOrStdout()), readable(cmd.ErrOrStderr())
 			defer func() { _, _ = stdout.Close(), stderr.Close() }() // whoever reads has gone
 			wanted.Each = eachLine(stdout, stderr, timestamps)
-			err = l.ReadLog(cmd.Context(), wanted)
+			err = newLifecycle(s, engine, nil, operatorLog(cmd)).ReadLog(cmd.Context(), wanted)
 			if errors.Is(err, syscall.EPIPE) {
 				return nil // "| head" has had enough
 			}
