@@ -163,7 +163,7 @@ func (h *Host) Leftovers(t testing.TB) []string {
 	left = slices.DeleteFunc(left, func(line string) bool {
 		return strings.HasPrefix(line, "image <none>:<none> ") && strings.Contains(line, "review-executor.project-id") && !strings.Contains(line, "review-executor.release")
 	})
-	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "tmp/*"} {
+	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "state/stops/*", "tmp/*"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		if err != nil {
 			t.Fatal(err)
