@@ -197,6 +197,28 @@ func TestSync_EndsWhatItsTimeIsOverFor(t *testing.T) {
 	}
 }
 
+// TestSync_LeavesTheDeployThatGoesOn: an app whose time is over is deployed again at
+// this very moment.
+func TestSync_LeavesTheDeployThatGoesOn(t *testing.T) {
+	w, _ := newForgeWorld(t)
+	w.ago("login", 31*24*time.Hour)
+	synced := false
+	w.fault = func(op string) error {
+		if op == "Build" {
+			synced = true
+			w.fault = nil
+			if log, err := w.sync(false); err != nil || strings.Contains(log, "Stopped") {
+				t.Errorf("%q, %v", log, err)
+			}
+		}
+		return nil
+	}
+	if _, err := w.Deploy(context.Background(), w.from("login", 2)); err != nil || !synced {
+		t.Fatal(err, synced)
+	}
+	w.serves("login", "page 2")
+}
+
 func TestSync_PinnedAppsStay(t *testing.T) {
 	for name, c := range endings {
 		t.Run(name, func(t *testing.T) {

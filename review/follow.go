@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -57,7 +58,12 @@ func (l *Lifecycle) Follow(ctx context.Context, event Event, app string, log *Lo
 		log.Line("%s stays: GitLab does not say that it has ended", app)
 		return nil
 	}
-	return l.stopEnded(ctx, *record, why, log)
+	unlock, err := l.lockToStop(ctx, record.App, log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return l.endAgreed(ctx, *record, why, log)
 }
 
 // demands tells why the app has ended, if it has.
@@ -101,26 +107,25 @@ func (l *Lifecycle) believed(event Event, r Record) string {
 		return fmt.Sprintf("the merge request of branch %q was merged", Printable(event.Branch, 80))
 	case event.Kind == MergeRequestClosed && l.Lifetime.Closed:
 		return fmt.Sprintf("the merge request of branch %q was closed", Printable(event.Branch, 80))
-	case event.Kind == ProjectDeleted || event.Kind == ProjectArchived:
+	case event.Kind == ProjectDeleted, event.Kind == ProjectArchived && event.Mirror: // GitLab only says that it was changed
 		return fmt.Sprintf("%s: %s", event.Kind, r.Project)
 	}
 	return ""
 }
 
-// stopEnded stops an app that was found to have ended, unless it was deployed again
-// since then.
-func (l *Lifecycle) stopEnded(ctx context.Context, found Record, why string, log *Log) error {
-	unlock, err := l.lockToStop(ctx, found.App, log)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+// errChanged tells that an app was deployed again since it was looked at.
+var errChanged = errors.New("it was deployed again meanwhile")
+
+// endAgreed ends an app that was found to have ended. The app's lock is held.
+func (l *Lifecycle) endAgreed(ctx context.Context, found Record, why string, log *Log) error {
 	record, err := l.Records.Load(found.Name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if record == nil || !record.owns(found.App) || record.Pinned || record.current().asked().After(found.current().asked()) {
+	case record == nil || !record.owns(found.App) || record.Pinned:
 		return nil
+	case record.current().ID != found.current().ID:
+		return errChanged
 	}
 	if err := l.end(ctx, found.Name, record, why); err != nil {
 		return remaining(err, "it is tried again")

@@ -105,6 +105,22 @@ func TestFollow_BelievesWhoItCannotAskAbout(t *testing.T) {
 	}
 }
 
+// TestFollow_ProjectThatWasChanged: GitLab has no event for one that is archived.
+func TestFollow_ProjectThatWasChanged(t *testing.T) {
+	w, _ := newForgeWorld(t)
+	w.Forge = nil
+	if _, err := w.follows(happened(review.ProjectArchived)); err != nil {
+		t.Error(err)
+	}
+	w.serves("login", "page 1")
+	event := happened(review.ProjectArchived)
+	event.Mirror = true
+	if _, err := w.follows(event); err != nil {
+		t.Error(err)
+	}
+	w.leftNothing("login")
+}
+
 func TestFollow_LeavesPinnedApps(t *testing.T) {
 	w, forge := newForgeWorld(t)
 	w.change("login", func(r *review.Record) { r.Pinned = true })

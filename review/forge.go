@@ -73,7 +73,7 @@ const (
 	MergeRequestClosed = "merge request closed"
 	EnvironmentChanged = "environment changed" // or a deployment to it: ask what has become of it
 	ProjectDeleted     = "project deleted"
-	ProjectArchived    = "project archived"
+	ProjectArchived    = "project archived" // of a mirror; GitLab's says that something has changed
 )
 
 // Event is the news that something may have ended. Its sender knows the secret of

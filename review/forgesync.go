@@ -3,6 +3,7 @@ package review
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,12 +47,8 @@ func (l *Lifecycle) followForge(ctx context.Context, log *Log, options SyncOptio
 	var group errgroup.Group
 	group.SetLimit(syncedAtOnce)
 	for i, e := range over {
-		if options.DryRun {
-			log.Line("%s: would stop it: %s", e.record.Name, e.why)
-			continue
-		}
 		group.Go(func() error {
-			problems[i] = l.stopIfSure(ctx, e, log)
+			problems[i] = l.stopIfSure(ctx, e, log, options.DryRun)
 			return nil
 		})
 	}
@@ -160,8 +157,9 @@ func (l *Lifecycle) noteSurvey(found Record, s Survey, now time.Time) {
 	_ = l.Records.Save(*record) // it is asked for again the next time
 }
 
-// stopIfSure asks for the app once more, by name, and stops it.
-func (l *Lifecycle) stopIfSure(ctx context.Context, e ended, log *Log) error {
+// stopIfSure asks for the app once more, by name, and stops it. One that somebody
+// works on is left to them: a deploy asks GitLab itself.
+func (l *Lifecycle) stopIfSure(ctx context.Context, e ended, log *Log, dryRun bool) error {
 	why := e.why
 	if !e.sure {
 		survey, err := l.Forge.Survey(ctx, e.record.Live.query(e.record.App))
@@ -177,7 +175,16 @@ func (l *Lifecycle) stopIfSure(ctx context.Context, e ended, log *Log) error {
 	if why == "" {
 		return nil
 	}
-	if err := l.stopEnded(ctx, e.record, why, log); err != nil {
+	if dryRun {
+		log.Line("%s: would stop it: %s", e.record.Name, why)
+		return nil
+	}
+	unlock, err := l.Records.TryLock(e.record.Name)
+	if err == nil && unlock != nil {
+		defer unlock()
+		err = l.endAgreed(ctx, e.record, why, log)
+	}
+	if err != nil && !errors.Is(err, errChanged) {
 		f := *AsFailure(err)
 		f.What = fmt.Sprintf("%s could not be stopped: %s", e.record.Name, f.What)
 		return &f
