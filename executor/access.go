@@ -29,7 +29,7 @@ func accessLevelNames() []string {
 // project, or of whom that cannot be known.
 func (e *Executor) checkAccess(ctx context.Context, job Job) error {
 	least := accessLevels[e.Policy.MinAccessLevel]
-	if least == 0 {
+	if least == 0 || review.Local(job.ProjectID) { // whoever runs "try" can do all that we can
 		return nil
 	}
 	level, user, err := e.accessLevel(ctx, job)

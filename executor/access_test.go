@@ -73,6 +73,16 @@ func TestAccess_UnknownIsNo(t *testing.T) {
 	}
 }
 
+func TestAccess_TryIsTheAdministrators(t *testing.T) {
+	m := &members{}
+	s := newStages(t, object{"job_info.project_id": review.LocalProjects + 42})
+	s.Policy.MinAccessLevel, s.Members = "owner", m
+	s.prepared()
+	if m.asked != nil {
+		t.Error(m.asked)
+	}
+}
+
 func TestAccess_OnlyDeploysAreAskedAbout(t *testing.T) {
 	for name, changes := range map[string]object{
 		"an ordinary job": {"variables": variables("CI_PROJECT_ID=7")},

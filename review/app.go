@@ -19,6 +19,13 @@ type App struct {
 	Environment string `json:"environment"` // review/login-form
 }
 
+// LocalProjects is below the numbers that "try" gives to projects, of which GitLab
+// knows nothing.
+const LocalProjects = 1 << 40
+
+// Local tells whether a project is of "try", and not of GitLab.
+func Local(projectID int64) bool { return projectID > LocalProjects }
+
 // owns tells whether the record belongs to this very app and not to another
 // one that wants the same host name.
 func (a App) owns(other App) bool {

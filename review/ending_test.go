@@ -219,6 +219,28 @@ func TestSync_LeavesTheDeployThatGoesOn(t *testing.T) {
 	w.serves("login", "page 2")
 }
 
+// TestTry_IsNotGitLabs: "try" deploys projects that GitLab has never heard of.
+func TestTry_IsNotGitLabs(t *testing.T) {
+	w, forge := newForgeWorld(t)
+	job := w.from("tried", 2)
+	job.ProjectID = review.LocalProjects + 42
+	var log bytes.Buffer
+	job.Log = review.NewLog(&log)
+	if _, err := w.Deploy(context.Background(), job); err != nil || strings.Contains(log.String(), "WARNING") {
+		t.Fatal(err, log.String())
+	}
+	if log := w.syncs(); log != "" {
+		t.Error(log)
+	}
+	w.serves("tried", "page 2")
+	w.ago("tried", 31*24*time.Hour)
+	w.syncs()
+	w.leftNothing("tried")
+	if got := forge.Stopped(); len(got) > 0 {
+		t.Error(got)
+	}
+}
+
 func TestSync_PinnedAppsStay(t *testing.T) {
 	for name, c := range endings {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// toldWithin is how long GitLab is told of an end that it does not want to hear of.
+const toldWithin = 24 * time.Hour
+
 // alwaysStopped is how many apps one sync may stop on any host.
 const alwaysStopped = 3
 
@@ -75,7 +78,9 @@ func (l *Lifecycle) findEnded(ctx context.Context, records []Record, log *Log, d
 			over = append(over, ended{r, why, true})
 			continue
 		}
-		projects[r.ProjectID] = append(projects[r.ProjectID], r)
+		if !Local(r.ProjectID) {
+			projects[r.ProjectID] = append(projects[r.ProjectID], r)
+		}
 	}
 	if l.Forge == nil {
 		return over, nil
@@ -204,7 +209,9 @@ func (l *Lifecycle) tellAll(ctx context.Context, log *Log) {
 			_ = l.Records.ForgetEnding(e.Name) // tried again the next time
 			continue
 		}
-		l.tell(ctx, e.Name, log)
+		if time.Since(e.At) < toldWithin {
+			l.tell(ctx, e.Name, log)
+		}
 	}
 }
 

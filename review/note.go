@@ -30,7 +30,7 @@ func (d *deploy) noteTo(s Survey) {
 // note tells the merge request how the deploy has ended. That this fails does not
 // change how it has ended.
 func (d *deploy) note(ctx context.Context, failed error) {
-	if d.Notes == nil || d.Forge == nil || d.req.Job == 0 {
+	if d.Notes == nil || d.Forge == nil || d.req.Job == 0 || Local(d.app.ProjectID) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)

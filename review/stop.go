@@ -109,7 +109,7 @@ func (l *Lifecycle) remember(r Record) {
 		MergeRequest: r.MergeRequest,
 		Reason:       r.Why,
 		At:           time.Now().UTC(),
-		Untold:       l.Forge != nil,
+		Untold:       l.Forge != nil && !Local(r.ProjectID),
 	})
 }
 

@@ -20,7 +20,7 @@ func (d *deploy) stillWanted(ctx context.Context) error {
 	if d.Records.stopAsked(d.app.Name, d.req.Began) {
 		return stoppedMeanwhile(d.app.Name)
 	}
-	if d.Forge == nil {
+	if d.Forge == nil || Local(d.app.ProjectID) {
 		return nil
 	}
 	survey, err := d.Forge.Survey(ctx, d.next.query(d.app))
