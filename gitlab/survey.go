@@ -51,27 +51,16 @@ func closed(project *gl.Project) bool {
 
 // surveyAll asks for everything at once.
 func (g *GitLab) surveyAll(ctx context.Context, query review.Query, survey *review.Survey) error {
-	var changed, open []review.MergeRequest
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.branches(ctx, query.ProjectID, survey.Branches) })
 	group.Go(func() error {
 		return g.environments(ctx, query.ProjectID, gl.ListEnvironmentsOptions{States: gl.Ptr("available")}, survey.Environments)
 	})
 	group.Go(func() (err error) {
-		changed, err = g.changedSince(ctx, query.ProjectID, query.Since)
+		survey.MergeRequests, err = g.changedSince(ctx, query.ProjectID, query.Since)
 		return err
 	})
-	if !query.Since.IsZero() {
-		group.Go(func() (err error) {
-			open, err = g.mergeRequests(ctx, query.ProjectID, gl.ListProjectMergeRequestsOptions{State: gl.Ptr("opened")}, time.Time{})
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	survey.MergeRequests = union(open, changed)
-	return nil
+	return group.Wait()
 }
 
 // surveyApp asks for each thing by its name, so that what is not there is known

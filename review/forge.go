@@ -46,7 +46,7 @@ type Survey struct {
 	Branches map[string]bool
 	// Environments by name. One that is not there was deleted; asked for all, stopped ones may be left out.
 	Environments map[string]ForgeEnvironment
-	// MergeRequests of the project. Asked for all: those that are open or have changed since Query.Since.
+	// MergeRequests of the project. Asked for all: those that have changed since Query.Since.
 	MergeRequests []MergeRequest
 }
 
