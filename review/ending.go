@@ -143,8 +143,11 @@ type Ending struct {
 	MergeRequest int64     `json:"merge_request,omitempty"`
 	Reason       string    `json:"reason"`
 	At           time.Time `json:"at"` // UTC
-	// Untold tells that GitLab may still have the environment as available.
-	Untold bool `json:"untold,omitempty"`
+	// Untold tells that GitLab may still have the environment as available. Told is
+	// when it was last told, after so many Tries in vain.
+	Untold bool      `json:"untold,omitempty"`
+	Tries  int       `json:"tries,omitempty"`
+	Told   time.Time `json:"told,omitzero"` // UTC
 }
 
 // remembered is how long endings are kept.

@@ -360,6 +360,92 @@ func TestSync_BelievesNoHalfList(t *testing.T) {
 	w.serves("login", "page 1")
 }
 
+// TestSync_BelievesNoListOfALostProject: the list lacks the branch, and then the whole
+// project is not to be seen.
+func TestSync_BelievesNoListOfALostProject(t *testing.T) {
+	w, forge := newForgeWorld(t)
+	forge.Answer = func(query review.Query, s *review.Survey) {
+		if clear(s.Branches); query.App != nil {
+			*s = review.Survey{Missing: true}
+		}
+	}
+	_, err := w.sync(false)
+	fails(t, err, review.System, "those stay as they are")
+	w.serves("login", "page 1")
+}
+
+// TestSync_LeavesAnAppToTheJobThatIsToDeployIt: the merge request was merged, and a
+// newer pipeline's job runs its script.
+func TestSync_LeavesAnAppToTheJobThatIsToDeployIt(t *testing.T) {
+	w, forge := newForgeWorld(t)
+	forge.Set(42, func(p *review.Survey) { mergeRequest(p, "merged", time.Second) })
+	job := w.from("login", 2)
+	job.Requested = time.Now().Add(2 * time.Second)
+	job.Companions = []review.Companion{w.redis()}
+	job.Owner = "a runner"
+	w.prepares(job)
+	job.Prepared = true
+	if log, err := w.sync(false); err != nil || strings.Contains(log, "Stopped") {
+		t.Errorf("%q, %v", log, err)
+	}
+	if _, err := w.follows(happened(review.MergeRequestMerged)); err == nil {
+		t.Error("the event is done with")
+	}
+	if _, err := w.Deploy(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	w.serves("login", "page 2")
+}
+
+// TestRollback_IsWantedNow: a merge request ended between the two releases.
+func TestRollback_IsWantedNow(t *testing.T) {
+	w, forge := newForgeWorld(t)
+	w.change("login", func(r *review.Record) { r.Live.Requested = time.Now().Add(-time.Hour) })
+	forge.Set(42, func(p *review.Survey) { mergeRequest(p, "merged", -time.Minute) })
+	w.deployedFrom("login", 2)
+	app, _ := w.Find(context.Background(), "login")
+	if err := w.Rollback(context.Background(), app, review.NewLog(&bytes.Buffer{})); err != nil {
+		t.Fatal(err)
+	}
+	if log := w.syncs(); log != "" {
+		t.Error(log)
+	}
+	w.serves("login", "page 1")
+}
+
+// TestDeploy_OurOwnStopIsNotGitLabs: the app's time was over while its next job ran its
+// script, and so we had GitLab stop the environment.
+func TestDeploy_OurOwnStopIsNotGitLabs(t *testing.T) {
+	w, forge := newForgeWorld(t)
+	w.ago("login", 31*24*time.Hour)
+	job := w.from("login", 2)
+	job.Began = time.Now()
+	w.syncs()
+	if got := forge.Stopped(); len(got) != 1 {
+		t.Fatal(got)
+	}
+	if _, err := w.Deploy(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	w.serves("login", "page 2")
+}
+
+// TestDeploy_EndInTheFutureIsAClocks: the host's clock was ahead when the app was
+// stopped.
+func TestDeploy_EndInTheFutureIsAClocks(t *testing.T) {
+	w, _ := newForgeWorld(t)
+	app, _ := w.Find(context.Background(), "login")
+	if err := w.Stop(context.Background(), app, review.ByJob, review.NewLog(&bytes.Buffer{})); err != nil {
+		t.Fatal(err)
+	}
+	ending, _ := w.Records.Ending("login")
+	ending.At = time.Now().AddDate(1, 0, 0)
+	if err := w.Records.SaveEnding(*ending); err != nil {
+		t.Fatal(err)
+	}
+	w.deployedFrom("login", 2)
+}
+
 func TestSync_StopsNoMoreThanItsShare(t *testing.T) {
 	w, forge := newForgeWorld(t)
 	branches := []string{"login"}
@@ -371,11 +457,11 @@ func TestSync_StopsNoMoreThanItsShare(t *testing.T) {
 	}
 	forge.Set(42, func(p *review.Survey) { clear(p.Branches) })
 	for _, dryRun := range []bool{true, false} {
-		_, err := w.sync(dryRun)
-		if dryRun {
-			continue
+		log, err := w.sync(dryRun)
+		fails(t, err, review.System, "5 of 5 apps have ended, and one sync may stop 3: b0, b1, b2, b3, login", "none of them was stopped", "sync --yes")
+		if why := `b3: would stop it: branch "b3" was deleted`; strings.Contains(log, why) != dryRun {
+			t.Errorf("dry run %t: %q", dryRun, log)
 		}
-		fails(t, err, review.System, "5 of 5 apps seem to have ended, and one sync may stop 3: b0, b1, b2, b3, login", "none of them was stopped", "sync --yes")
 	}
 	for i, branch := range branches[1:] {
 		w.serves(branch, fmt.Sprintf("page %d", i+2))
@@ -405,8 +491,17 @@ func TestStop_TellsGitLab(t *testing.T) {
 	if err := w.Stop(context.Background(), app, review.ByAdministrator, review.NewLog(&log)); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), "the next sync tries again") || len(forge.Stopped()) > 0 {
+	if !strings.Contains(log.String(), "sync tries again") || len(forge.Stopped()) > 0 {
 		t.Errorf("%s%v", log.String(), forge.Stopped())
+	}
+	w.syncs() // too soon
+	ending, err := w.Records.Ending("login")
+	if err != nil || ending == nil || !ending.Untold || ending.Tries != 1 {
+		t.Fatal(ending, err)
+	}
+	ending.At = ending.At.Add(-2 * time.Minute)
+	if err := w.Records.SaveEnding(*ending); err != nil {
+		t.Fatal(err)
 	}
 	forge.Fail = nil
 	w.syncs()

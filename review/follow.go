@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,7 +59,10 @@ func (l *Lifecycle) Follow(ctx context.Context, event Event, app string, log *Lo
 		log.Line("%s stays: GitLab does not say that it has ended", app)
 		return nil
 	}
-	unlock, err := l.lockToStop(ctx, record.App, log)
+	if l.asks(event) {
+		return l.endIdle(ctx, *record, why, log)
+	}
+	unlock, err := l.lockToStop(ctx, record.App, log) // a deploy that goes on cannot ask, so it ends
 	if err != nil {
 		return err
 	}
@@ -66,12 +70,15 @@ func (l *Lifecycle) Follow(ctx context.Context, event Event, app string, log *Lo
 	return l.endAgreed(ctx, *record, why, log)
 }
 
+// asks tells whether GitLab is asked about an event.
+func (l *Lifecycle) asks(event Event) bool { return !event.Mirror && l.Forge != nil }
+
 // demands tells why the app has ended, if it has.
 func (l *Lifecycle) demands(ctx context.Context, event Event, r Record) (string, error) {
 	if r.Pinned {
 		return "", nil
 	}
-	if event.Mirror || l.Forge == nil {
+	if !l.asks(event) {
 		return l.believed(event, r), nil
 	}
 	survey, err := l.Forge.Survey(ctx, r.current().query(r.App))
@@ -113,8 +120,29 @@ func (l *Lifecycle) believed(event Event, r Record) string {
 	return ""
 }
 
-// errChanged tells that an app was deployed again since it was looked at.
-var errChanged = errors.New("it was deployed again meanwhile")
+// errBusy tells that an app is left to a job that goes on, or has just changed it.
+var errBusy = errors.New("a job works on it, and asks GitLab itself")
+
+// endIdle ends an app that was found to have ended, unless a job is about to deploy
+// what was asked for later.
+func (l *Lifecycle) endIdle(ctx context.Context, found Record, why string, log *Log) error {
+	unlock, err := l.Records.TryLock(found.Name)
+	if err != nil {
+		return err
+	}
+	if unlock == nil {
+		return errBusy
+	}
+	defer unlock()
+	record, err := l.Records.Load(found.Name)
+	if err != nil {
+		return err
+	}
+	if record != nil && slices.ContainsFunc(l.withoutGone(*record).Pending, func(p Pending) bool { return p.asked().After(found.current().asked()) }) {
+		return errBusy
+	}
+	return l.endAgreed(ctx, found, why, log)
+}
 
 // endAgreed ends an app that was found to have ended. The app's lock is held.
 func (l *Lifecycle) endAgreed(ctx context.Context, found Record, why string, log *Log) error {
@@ -125,7 +153,7 @@ func (l *Lifecycle) endAgreed(ctx context.Context, found Record, why string, log
 	case record == nil || !record.owns(found.App) || record.Pinned:
 		return nil
 	case record.current().ID != found.current().ID:
-		return errChanged
+		return errBusy
 	}
 	if err := l.end(ctx, found.Name, record, why); err != nil {
 		return remaining(err, "it is tried again")

@@ -36,30 +36,28 @@ func (l *Lifecycle) followForge(ctx context.Context, log *Log, options SyncOptio
 	}
 	of := len(records)
 	records = slices.DeleteFunc(records, func(r Record) bool { return !r.Serves() })
-	over, unknown := l.findEnded(ctx, records, log, options.DryRun)
+	over, problems := l.findEnded(ctx, records, log, options.DryRun)
+	over, unsure := l.askByName(ctx, over)
+	problems = append(problems, unsure...)
+	if options.DryRun {
+		for _, e := range over {
+			log.Line("%s: would stop it: %s", e.record.Name, e.why)
+		}
+	}
 	may := max(alwaysStopped, of*l.Lifetime.SyncShare/100)
 	if len(over) > may && !options.Yes {
-		say(unknown, log)
+		say(problems, log)
 		return &Failure{
-			What:  fmt.Sprintf("%d of %d apps seem to have ended, and one sync may stop %d: %s", len(over), of, may, Printable(namesOf(over), 300)),
+			What:  fmt.Sprintf("%d of %d apps have ended, and one sync may stop %d: %s", len(over), of, may, Printable(namesOf(over), 300)),
 			State: "none of them was stopped",
 			Hint:  `"review-executor sync --dry-run" tells why each would go; if that is right: "review-executor sync --yes", or raise lifetime.sync_share`,
 		}
 	}
-	problems := make([]error, len(over))
-	var group errgroup.Group
-	group.SetLimit(syncedAtOnce)
-	for i, e := range over {
-		group.Go(func() error {
-			problems[i] = l.stopIfSure(ctx, e, log, options.DryRun)
-			return nil
-		})
-	}
-	_ = group.Wait() // the problems are by app
 	if !options.DryRun {
+		problems = append(problems, l.stopEnded(ctx, over, log)...)
 		l.tellAll(ctx, log)
 	}
-	if say(append(unknown, problems...), log) == 0 {
+	if say(problems, log) == 0 {
 		return nil
 	}
 	return &Failure{
@@ -110,15 +108,17 @@ func (l *Lifecycle) findEnded(ctx context.Context, records []Record, log *Log, d
 		}
 		for _, r := range apps {
 			if why := l.missingEnded(r, surveys[i], answered, now); why != "" {
-				over = append(over, ended{r, why, surveys[i].SeesAll})
+				over = append(over, ended{r, why, true})
 			} else if why := l.Lifetime.ended(r, surveys[i], now); why != "" {
 				over = append(over, ended{r, why, false})
 			}
-			if !dryRun {
+			if !dryRun && (answered || !surveys[i].Missing) {
 				l.noteSurvey(r, surveys[i], now)
 			}
 		}
-		if surveys[i].Missing {
+		if surveys[i].Missing && !answered && !surveys[i].SeesAll {
+			log.Line("WARNING: GitLab shows us no project of any app, so the %d apps of %s stay: is it the token?", len(apps), apps[0].Project)
+		} else if surveys[i].Missing && !surveys[i].SeesAll {
 			log.Line("WARNING: GitLab shows us no project %s (%d): it was deleted, or the token may not see it; its %d apps stay for %s from when that began", apps[0].Project, id, len(apps), l.Lifetime.MissingProject)
 		}
 	}
@@ -162,56 +162,81 @@ func (l *Lifecycle) noteSurvey(found Record, s Survey, now time.Time) {
 	_ = l.Records.Save(*record) // it is asked for again the next time
 }
 
-// stopIfSure asks for the app once more, by name, and stops it. One that somebody
-// works on is left to them: a deploy asks GitLab itself.
-func (l *Lifecycle) stopIfSure(ctx context.Context, e ended, log *Log, dryRun bool) error {
-	why := e.why
-	if !e.sure {
-		survey, err := l.Forge.Survey(ctx, e.record.Live.query(e.record.App))
-		if err != nil {
-			f := *AsFailure(err)
-			f.What = fmt.Sprintf("%s stays: GitLab could not be asked once more: %s", e.record.Name, f.What)
-			return &f
+// askByName asks for each app once more, and returns those that have ended.
+func (l *Lifecycle) askByName(ctx context.Context, over []ended) (sure []ended, problems []error) {
+	problems = make([]error, len(over))
+	var group errgroup.Group
+	group.SetLimit(syncedAtOnce)
+	for i, e := range over {
+		if e.sure {
+			continue
 		}
-		if !survey.Missing {
-			why = l.Lifetime.ended(e.record, survey, time.Now())
-		}
+		group.Go(func() error {
+			survey, err := l.Forge.Survey(ctx, e.record.Live.query(e.record.App))
+			if err == nil && survey.Missing {
+				err = fmt.Errorf("it shows us no project %s now", e.record.Project)
+			}
+			if err != nil {
+				f := *AsFailure(err)
+				f.What = fmt.Sprintf("%s stays: GitLab could not be asked once more: %s", e.record.Name, f.What)
+				problems[i] = &f
+				return nil
+			}
+			over[i].why = l.Lifetime.ended(e.record, survey, time.Now())
+			over[i].sure = over[i].why != ""
+			return nil
+		})
 	}
-	if why == "" {
-		return nil
-	}
-	if dryRun {
-		log.Line("%s: would stop it: %s", e.record.Name, why)
-		return nil
-	}
-	unlock, err := l.Records.TryLock(e.record.Name)
-	if err == nil && unlock != nil {
-		defer unlock()
-		err = l.endAgreed(ctx, e.record, why, log)
-	}
-	if err != nil && !errors.Is(err, errChanged) {
-		f := *AsFailure(err)
-		f.What = fmt.Sprintf("%s could not be stopped: %s", e.record.Name, f.What)
-		return &f
-	}
-	return nil
+	_ = group.Wait() // the problems are by app
+	return slices.DeleteFunc(over, func(e ended) bool { return !e.sure }), problems
 }
 
-// tellAll tells GitLab of the apps that have ended without its knowledge, and
-// forgets those that ended long ago.
+// stopEnded stops the apps, but for those that somebody works on: a deploy asks
+// GitLab itself.
+func (l *Lifecycle) stopEnded(ctx context.Context, over []ended, log *Log) (problems []error) {
+	problems = make([]error, len(over))
+	var group errgroup.Group
+	group.SetLimit(syncedAtOnce)
+	for i, e := range over {
+		group.Go(func() error {
+			err := l.endIdle(ctx, e.record, e.why, log)
+			if err != nil && !errors.Is(err, errBusy) {
+				f := *AsFailure(err)
+				f.What = fmt.Sprintf("%s could not be stopped: %s", e.record.Name, f.What)
+				problems[i] = &f
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the problems are by app
+	return problems
+}
+
+// tellAll tells GitLab of the apps that have ended without its knowledge, less and
+// less often, and forgets those that ended long ago.
 func (l *Lifecycle) tellAll(ctx context.Context, log *Log) {
 	endings, err := l.Records.Endings()
 	if err != nil {
 		return
 	}
+	deaf := map[int64]bool{} // projects that would not hear
 	for _, e := range endings {
-		if time.Since(e.At) > remembered {
+		since := time.Since(e.At)
+		if since > remembered {
 			_ = l.Records.ForgetEnding(e.Name) // tried again the next time
 			continue
 		}
-		if time.Since(e.At) < toldWithin {
-			l.tell(ctx, e.Name, log)
+		if !e.Untold || deaf[e.ProjectID] || since > toldWithin || since < time.Minute<<e.Tries {
+			continue
 		}
+		unlock, err := l.Records.TryLock(e.Name)
+		if err != nil || unlock == nil {
+			continue
+		}
+		if record, err := l.Records.Load(e.Name); err == nil && record == nil {
+			deaf[e.ProjectID] = !l.tell(ctx, e.Name, log)
+		}
+		unlock()
 	}
 }
 

@@ -115,11 +115,12 @@ func (l *Lifecycle) remember(r Record) {
 
 // tell has GitLab stop the environment of an app that has ended, so that the merge
 // request says the truth. What fails is tried again by Sync.
-func (l *Lifecycle) tell(ctx context.Context, name string, log *Log) {
+func (l *Lifecycle) tell(ctx context.Context, name string, log *Log) (told bool) {
 	ending, err := l.Records.Ending(name)
 	if err != nil || ending == nil || !ending.Untold || l.Forge == nil {
-		return
+		return true
 	}
+	ending.Told = time.Now().UTC()
 	if ending.Reason != ByJob { // GitLab waits for that very job
 		err = l.Forge.StopEnvironment(ctx, ending.ProjectID, ending.Environment)
 	}
@@ -127,9 +128,10 @@ func (l *Lifecycle) tell(ctx context.Context, name string, log *Log) {
 		err = l.Forge.Note(ctx, ending.ProjectID, ending.MergeRequest, name, endedText(*ending))
 	}
 	if err != nil {
-		log.Line("WARNING: GitLab was not told that environment %q has ended; the next sync tries again: %s", Printable(ending.Environment, 80), Printable(AsFailure(err).Error(), 300))
-		return
+		log.Line("WARNING: GitLab was not told that environment %q has ended; sync tries again, less and less often, for a day: %s", Printable(ending.Environment, 80), Printable(AsFailure(err).Error(), 300))
+		ending.Tries++
 	}
-	ending.Untold = false
+	ending.Untold = err != nil
 	_ = l.Records.SaveEnding(*ending) // told twice is harmless
+	return err == nil
 }

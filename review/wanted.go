@@ -6,10 +6,22 @@ import (
 	"time"
 )
 
-// stoppedSince tells whether the app was stopped after the time.
+// stoppedSince tells whether somebody has stopped the app after the time. Of what has
+// ended by itself, a deploy asks GitLab. An end in the future is of a clock that was
+// wrong.
 func (l *Lifecycle) stoppedSince(app App, began time.Time) bool {
 	ending, err := l.Records.Ending(app.Name)
-	return err == nil && ending != nil && app.owns(ending.App) && ending.At.After(began)
+	if err != nil || ending == nil || !app.owns(ending.App) {
+		return false
+	}
+	somebody := ending.Reason == ByJob || ending.Reason == ByAdministrator
+	return somebody && ending.At.After(began) && !ending.At.After(time.Now())
+}
+
+// toldSince tells whether it was us who stopped the environment after the time.
+func (l *Lifecycle) toldSince(app App, began time.Time) bool {
+	ending, err := l.Records.Ending(app.Name)
+	return err == nil && ending != nil && app.owns(ending.App) && ending.Told.After(began)
 }
 
 // stillWanted asks, just before the new release is published, whether its branch,
@@ -34,7 +46,12 @@ func (d *deploy) stillWanted(ctx context.Context) error {
 	d.noteTo(survey)
 	asked := Record{App: d.app, Live: d.next, Pinned: d.record.Pinned}
 	asked.Live.Deployed = d.req.Began // what GitLab says of an environment that was stopped before, it says until this job is over
-	why := d.Lifetime.ended(asked, withoutAutoStop(survey), d.req.Began)
+	survey = withoutAutoStop(survey)
+	if e, there := survey.Environments[d.app.Environment]; there && d.toldSince(d.app, d.req.Began) {
+		e.State = "available"
+		survey.Environments[d.app.Environment] = e
+	}
+	why := d.Lifetime.ended(asked, survey, d.req.Began)
 	if why == "" {
 		return nil
 	}

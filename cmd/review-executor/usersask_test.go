@@ -193,7 +193,7 @@ func TestUsersAsk6_TheCleanerDeletesNothingByMistake(t *testing.T) {
 	}
 	before := gitlab.Project(7)
 	gitlab.Change(7, func(p *gitlabtest.Project) { p.Branches, p.Environments = nil, nil }) // an old backup, say
-	stay("4 of 4 apps seem to have ended, and one sync may stop 3: login, site0, site1, site2", "none of them was stopped", "sync --yes")
+	stay("4 of 4 apps have ended, and one sync may stop 3: login, site0, site1, site2", "none of them was stopped", "sync --yes")
 	gitlab.Set(before)
 	gitlab.Fail(gitlabtest.BranchList, gitlabtest.Fault{Empty: true}) // the list says one thing and the branch another
 	gitlab.Fail(gitlabtest.EnvironmentList, gitlabtest.Fault{Empty: true})
