@@ -65,7 +65,7 @@ func checkEnvironment(project int64, env *gl.Environment, name *string) error {
 }
 
 // StopEnvironment stops an environment without running its on_stop job. One that is
-// stopped already, or gone, is no error.
+// stopped already, or gone with its project or without, is no error.
 func (g *GitLab) StopEnvironment(ctx context.Context, projectID int64, environment string) error {
 	if err := g.stopEnvironment(ctx, projectID, environment); err != nil && !answers404(err, "Project") {
 		return failure(fmt.Sprintf("environment %q of project %d is not stopped in GitLab", environment, projectID), err)

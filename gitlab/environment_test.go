@@ -63,7 +63,9 @@ func TestStopEnvironment_Fails(t *testing.T) {
 	s.Change(7, func(p *gitlabtest.Project) { p.Environments[0].Protected = true })
 	failsWith(t, s, g.StopEnvironment(t.Context(), 7, "review/blue"),
 		`environment "review/blue" of project 7 is not stopped in GitLab`, "POST ", "/environments/41/stop: answered 403", "hint: the token's user needs a role")
-	failsWith(t, s, g.StopEnvironment(t.Context(), 8, "review/blue"), "404 Project Not Found", "hint: is there such a project")
+	if err := g.StopEnvironment(t.Context(), 8, "review/blue"); err != nil {
+		t.Errorf("of a project that is gone: %v", err)
+	}
 	s.Fail(gitlabtest.EnvironmentList, gitlabtest.Fault{Body: `[{"id":41,"name":"review/blue/other","state":"available"}]`})
 	failsWith(t, s, g.StopEnvironment(t.Context(), 7, "review/blue"), `is not "review/blue", which it was asked for`)
 	s.Reset()

@@ -211,11 +211,15 @@ func TestSurvey_ListThatChangesIsReadAgain(t *testing.T) {
 func TestSurvey_EmptyListsAreAnswers(t *testing.T) {
 	s := start(t)
 	for _, endpoint := range []string{gitlabtest.BranchList, gitlabtest.EnvironmentList, gitlabtest.MergeRequests} {
-		s.Fail(endpoint, gitlabtest.Fault{Empty: true, Header: http.Header{"X-Total": nil}})
+		s.Fail(endpoint, gitlabtest.Fault{Empty: true, Header: http.Header{"X-Total": {"0"}}})
 	}
 	got := survey(t, s, review.Query{ProjectID: 7})
 	if len(got.Branches)+len(got.Environments)+len(got.MergeRequests) != 0 {
 		t.Errorf("%+v", got)
+	}
+	s.Fail(gitlabtest.EnvironmentList, gitlabtest.Fault{Empty: true, Header: http.Header{"X-Total": nil}})
+	if got, err := open(t, config(t, s), "").Survey(t.Context(), review.Query{ProjectID: 7}); err == nil {
+		t.Errorf("an empty list of which GitLab tells nothing: %+v", got)
 	}
 }
 

@@ -28,7 +28,7 @@ func (e Event) concerns(r Record) bool {
 	if e.ProjectID != 0 && e.ProjectID != r.ProjectID || e.ProjectID == 0 && e.Project != r.Project {
 		return false
 	}
-	release := r.current()
+	release := r.Current()
 	branch := e.Branch != "" && release.Branch == e.Branch
 	switch e.Kind {
 	case BranchDeleted:
@@ -81,7 +81,7 @@ func (l *Lifecycle) demands(ctx context.Context, event Event, r Record) (string,
 	if !l.asks(event) {
 		return l.believed(event, r), nil
 	}
-	survey, err := l.Forge.Survey(ctx, r.current().query(r.App))
+	survey, err := l.Forge.Survey(ctx, r.Current().query(r.App))
 	if err != nil {
 		return "", err
 	}
@@ -89,12 +89,12 @@ func (l *Lifecycle) demands(ctx context.Context, event Event, r Record) (string,
 		return fmt.Sprintf("project %s was deleted", r.Project), nil
 	}
 	asked := r
-	asked.Live = r.current()
+	asked.Live = r.Current()
 	return l.Lifetime.ended(asked, survey, time.Now()), nil
 }
 
-// current is the release that serves or, if none does yet, the one to come.
-func (r Record) current() Release {
+// Current is the release that serves or, if none does yet, the one to come.
+func (r Record) Current() Release {
 	if r.Live.ID == "" && len(r.Pending) > 0 {
 		return r.Pending[0].Release
 	}
@@ -104,7 +104,7 @@ func (r Record) current() Release {
 // believed is what an event says by itself. What was asked for since it came is not
 // meant.
 func (l *Lifecycle) believed(event Event, r Record) string {
-	if !event.Received.After(r.current().asked()) {
+	if !event.Received.After(r.Current().asked()) {
 		return ""
 	}
 	switch {
@@ -138,7 +138,7 @@ func (l *Lifecycle) endIdle(ctx context.Context, found Record, why string, log *
 	if err != nil {
 		return err
 	}
-	if record != nil && slices.ContainsFunc(l.withoutGone(*record).Pending, func(p Pending) bool { return p.asked().After(found.current().asked()) }) {
+	if record != nil && slices.ContainsFunc(l.withoutGone(*record).Pending, func(p Pending) bool { return p.asked().After(found.Current().asked()) }) {
 		return errBusy
 	}
 	return l.endAgreed(ctx, found, why, log)
@@ -152,7 +152,7 @@ func (l *Lifecycle) endAgreed(ctx context.Context, found Record, why string, log
 		return err
 	case record == nil || !record.owns(found.App) || record.Pinned:
 		return nil
-	case record.current().ID != found.current().ID:
+	case record.Current().ID != found.Current().ID:
 		return errBusy
 	}
 	if err := l.end(ctx, found.Name, record, why); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,7 @@ func (r *Records) usagePage(month string) (page, error) {
 	if p.Projects == nil {
 		p.Projects = map[string]*Used{}
 	}
+	maps.DeleteFunc(p.Projects, func(_ string, used *Used) bool { return used == nil })
 	return p, nil
 }
 

@@ -82,8 +82,8 @@ func (r *Records) All() (records []Record, damaged map[string]error, err error) 
 	damaged = map[string]error{}
 	for _, entry := range entries {
 		app, found := strings.CutSuffix(entry.Name(), ".json")
-		if !found || CheckLabel(app) != nil {
-			continue // a file being written
+		if !found || CheckLabel(app) != nil || !entry.Type().IsRegular() {
+			continue // a file being written, or nobody's
 		}
 		record, err := r.Load(app)
 		switch {

@@ -96,6 +96,9 @@ func parseName(name string) (number int64, hash string, err error) {
 		return 0, "", errors.New("its name is none of ours")
 	}
 	number, err = strconv.ParseInt(found[1], 10, 64)
+	if number > maxNumber/2 {
+		return 0, "", errors.New("its number is none that a queue comes to")
+	}
 	return number, found[2], err
 }
 

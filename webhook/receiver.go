@@ -82,6 +82,9 @@ func (rc *receiver) receive(w http.ResponseWriter, r *http.Request) (string, err
 	if sender == "gitlab" && !rc.secrets.signed() && !rc.secrets.knowsToken(r.Header) {
 		return "", unauthorized // without reading the body of who knows nothing
 	}
+	if sender == "github" && rc.secrets.GitHub == "" {
+		return "", unauthorized
+	}
 	body, release, err := rc.body(w, r)
 	if err != nil {
 		return "", err

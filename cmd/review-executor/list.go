@@ -80,13 +80,13 @@ type listed struct {
 	Ref         string     `json:"ref"`
 	SHA         string     `json:"sha"`
 	Job         int64      `json:"job"`
-	Deployed    time.Time  `json:"deployed"`
+	Deployed    time.Time  `json:"deployed,omitzero"` // none serves yet
 	Pinned      bool       `json:"pinned,omitempty"`
 	Expires     *time.Time `json:"expires,omitempty"`
 }
 
 func listedOf(r review.Record, url string) listed {
-	app := listed{r.Name, url, r.Project, r.Environment, r.State(), r.Live.Ref, r.Live.SHA, r.Live.Job, r.Live.Deployed, r.Pinned, nil}
+	app := listed{r.Name, url, r.Project, r.Environment, r.State(), r.Current().Ref, r.Current().SHA, r.Current().Job, r.Live.Deployed, r.Pinned, nil}
 	if !r.AutoStop.IsZero() {
 		app.Expires = &r.AutoStop
 	}
@@ -130,7 +130,7 @@ func listTable(w io.Writer, records []review.Record, url func(string) string, no
 		if r.Pinned {
 			pin = "yes"
 		}
-		rows = append(rows, line(r.Name, review.Printable(r.Project, 200), review.Printable(r.Live.Ref, 40), fmt.Sprintf("%.7s", r.Live.SHA), r.State(), deployed(r, now), pin, expiry(r, now), url(r.Host)))
+		rows = append(rows, line(r.Name, review.Printable(r.Project, 200), review.Printable(r.Current().Ref, 40), fmt.Sprintf("%.7s", r.Current().SHA), r.State(), deployed(r, now), pin, expiry(r, now), url(r.Host)))
 	}
 	return writeTable(w, rows, []int{2, 1}, widthOf(w))
 }

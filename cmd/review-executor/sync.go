@@ -34,7 +34,9 @@ all apps (lifetime.sync_share).`,
 			progress := newProgress(cmd.ErrOrStderr(), 0, "syncing")
 			defer progress.done()
 			countSteps(l, progress)
-			log := review.NewLog(progress.around(cmd.OutOrStdout()))
+			out := readable(cmd.OutOrStdout()) // release commands may run again
+			defer out.Close()
+			log := review.NewLog(progress.around(out))
 			err = l.Sync(cmd.Context(), log, options)
 			if !options.DryRun && cmd.Context().Err() == nil {
 				sampleUsage(cmd.Context(), l, log)

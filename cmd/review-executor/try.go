@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,8 @@ func ownStages(cmd *cobra.Command) ([]string, error) {
 	if err != nil || file == "" {
 		return []string{program}, err
 	}
-	return []string{program, "--config", file}, nil
+	file, err = filepath.Abs(file) // the stages run in a directory of their own
+	return []string{program, "--config", file}, err
 }
 
 // parseServices reads IMAGE[=ALIAS], of which no image's name has the "=".
