@@ -40,7 +40,7 @@ type Release struct {
 	SHA      string    `json:"sha"`
 	Job      int64     `json:"job"`
 	Pipeline int64     `json:"pipeline,omitempty"` // 0: not known
-	Deployed time.Time `json:"deployed"`           // UTC
+	Deployed time.Time `json:"deployed"`           // UTC, when it began to serve
 	// Branch that the pipeline ran for, if it is the project's own: "" for a tag or a fork.
 	Branch string `json:"branch,omitempty"`
 	// MergeRequest whose pipeline it was; 0: none's.

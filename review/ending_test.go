@@ -413,6 +413,24 @@ func TestRollback_IsWantedNow(t *testing.T) {
 	w.serves("login", "page 1")
 }
 
+// TestDeploy_IsAsOldAsItsPublication: after a long build, GitLab's word about an
+// environment that was stopped before is not older than the release.
+func TestDeploy_IsAsOldAsItsPublication(t *testing.T) {
+	w := newWorld(t)
+	var built time.Time
+	w.fault = func(op string) error {
+		if op == "Build" {
+			time.Sleep(1100 * time.Millisecond)
+			built = time.Now()
+		}
+		return nil
+	}
+	w.deployed(1, "one")
+	if record, err := w.Records.Load("login"); err != nil || record.Live.Deployed.Before(built.Truncate(time.Second)) {
+		t.Errorf("deployed %s, %v; it was built at %s", record.Live.Deployed, err, built.UTC())
+	}
+}
+
 // TestDeploy_OurOwnStopIsNotGitLabs: the app's time was over while its next job ran its
 // script, and so we had GitLab stop the environment.
 func TestDeploy_OurOwnStopIsNotGitLabs(t *testing.T) {

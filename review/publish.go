@@ -14,6 +14,7 @@ import (
 // as it was.
 func (d *deploy) publish(ctx context.Context) error {
 	started := time.Now()
+	d.next.Deployed = started.UTC().Truncate(time.Second)
 	if err := d.saveWithRoom(ctx); err != nil {
 		return err
 	}
