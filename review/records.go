@@ -82,8 +82,12 @@ func (r *Records) All() (records []Record, damaged map[string]error, err error) 
 	damaged = map[string]error{}
 	for _, entry := range entries {
 		app, found := strings.CutSuffix(entry.Name(), ".json")
-		if !found || CheckLabel(app) != nil || !entry.Type().IsRegular() {
-			continue // a file being written, or nobody's
+		if !found || CheckLabel(app) != nil {
+			continue // a file being written
+		}
+		if !entry.Type().IsRegular() { // a pipe would keep its reader for ever
+			damaged[app] = fmt.Errorf("read record: %s is no plain file", r.path(app))
+			continue
 		}
 		record, err := r.Load(app)
 		switch {
