@@ -14,7 +14,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"gitlab.com/review-executor/review-executor/gitlab"
 	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 	"gitlab.com/review-executor/review-executor/webhook"
@@ -63,15 +62,14 @@ func (s Settings) serving(log logrus.FieldLogger) (webhook.Options, error) {
 			Hint:  `"Webhooks" in docs/gitlab.md says how to set them up`,
 		}
 	}
-	forge, err := newForge(s)
-	if err != nil {
+	if _, err := newForge(s); err != nil { // an event that cannot be asked about would be set aside
 		return webhook.Options{}, err
 	}
 	return webhook.Options{
 		Dir:     filepath.Join(s.StateDir, "queue"),
 		Secrets: secrets,
 		Mirrors: s.mirrors(),
-		Apps:    &ending{settings: s, forge: forge, log: log},
+		Apps:    &ending{settings: s, forge: newAsker(s), log: log},
 		Log:     log,
 		Ready:   func() { notify(log, daemon.SdNotifyReady) },
 		Leaving: func() { notify(log, daemon.SdNotifyStopping) },
@@ -141,7 +139,7 @@ func notify(log logrus.FieldLogger, state string) {
 // that events are taken while it is away.
 type ending struct {
 	settings  Settings
-	forge     *gitlab.GitLab // nil: GitLab is not asked
+	forge     review.Forge // nil: GitLab is not asked
 	log       logrus.FieldLogger
 	mu        sync.Mutex
 	connected *review.Lifecycle // nil: nobody was to be ended yet

@@ -155,6 +155,22 @@ func TestUsersAsk5_StoppingNeedsNoRepository(t *testing.T) {
 	isGone(t, gitlab)
 }
 
+// TestGitLab_TokenThatCannotBeUsed keeps nothing from running but what GitLab decides.
+func TestGitLab_TokenThatCannotBeUsed(t *testing.T) {
+	gitlab, config := gitlabHost(t)
+	if err := os.Chmod(filepath.Join(filepath.Dir(config), "token"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	deployedFor(t, config)
+	host.Podman(t, append([]string{"rm", "--force", "--time", "0"}, names(t, "app")...)...)
+	syncWith(t, config).failed(t, "login: made anew from its image", "GitLab could not be asked about group/shop, so its 1 apps stay", "may be read by others (mode 0644)")
+	serves(t, "login", "/", "hello")
+	runWith(t, nil, "--config", config, "stop", "login").succeeded(t).says(t, "nothing of it is left", "WARNING: GitLab was not told")
+	if asked := gitlab.Asked(); len(asked) > 0 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 func TestUsersAsk6_TheCleanerDeletesNothingByMistake(t *testing.T) {
 	gitlab, config := gitlabHost(t)
 	j := deployedFor(t, config)

@@ -29,9 +29,10 @@ var afterStep = func() {}
 
 // newLifecycle puts the parts together that deploy and stop apps. engine may
 // be nil for what touches no container, and forge where GitLab is not asked.
-func newLifecycle(s Settings, engine *podman.Podman, forge *gitlab.GitLab, log logrus.FieldLogger) *review.Lifecycle {
+func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log logrus.FieldLogger) *review.Lifecycle {
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
+		Forge:     forge,
 		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites")),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
@@ -45,9 +46,6 @@ func newLifecycle(s Settings, engine *podman.Podman, forge *gitlab.GitLab, log l
 	}
 	if engine != nil {
 		l.Containers = engine
-	}
-	if forge != nil {
-		l.Forge = forge
 	}
 	if s.GitLab.Notes {
 		l.Notes = &review.Notes{Login: s.GitLab.Login}
@@ -73,11 +71,7 @@ func connectedLifecycle(cmd *cobra.Command) (*review.Lifecycle, error) {
 	if err != nil {
 		return nil, err
 	}
-	forge, err := newForge(s)
-	if err != nil {
-		return nil, err
-	}
-	return newLifecycle(s, engine, forge, operatorLog(cmd)), nil
+	return newLifecycle(s, engine, newAsker(s), operatorLog(cmd)), nil
 }
 
 // newExecutor puts the parts of one stage together.
@@ -90,16 +84,13 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 	if err != nil {
 		return nil, err
 	}
-	forge, err := newForge(s)
-	if err != nil {
-		return nil, err
-	}
-	log := operatorLog(cmd)
-	e := &executor.Executor{
+	log, forge := operatorLog(cmd), newAsker(s)
+	return &executor.Executor{
 		Engine:    engine,
 		Apps:      newLifecycle(s, engine, forge, log),
 		Jobs:      s.Jobs,
 		Policy:    s.Policy,
+		Members:   forge,
 		Isolation: s.Isolation,
 		Hostname:  s.hostname,
 		HostEnv:   s.projectEnv,
@@ -107,9 +98,5 @@ func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, e
 		Stdout:    cmd.OutOrStdout(),
 		Stderr:    cmd.ErrOrStderr(),
 		Operator:  log,
-	}
-	if forge != nil {
-		e.Members = forge
-	}
-	return e, nil
+	}, nil
 }
