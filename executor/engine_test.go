@@ -253,6 +253,7 @@ func (f *fakeFront) Apply(_ context.Context, sites []review.Site, _ []string) (m
 func (f *fakeFront) Serves(context.Context, review.Site) error { return nil }
 func (f *fakeFront) Drain(context.Context, string)             {}
 func (f *fakeFront) URL(host string) string                    { return "https://" + host }
+func (f *fakeFront) Warnings(string) []string                  { return nil }
 
 // stages is an executor of one job on fakes.
 type stages struct {

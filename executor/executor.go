@@ -137,6 +137,8 @@ func (e *Executor) request(job Job, settings review.Settings) review.Request {
 		Branch:       job.Branch,
 		MergeRequest: job.MergeRequest,
 		Requested:    job.Requested,
+		JobURL:       job.URL,
+		User:         job.Login,
 		Began:        e.began(),
 		SHA:          job.SHA,
 		Pipeline:     job.Pipeline,

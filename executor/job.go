@@ -29,6 +29,8 @@ type Job struct {
 	Pipeline     int64       // 0: GitLab did not say
 	Requested    time.Time   // when the pipeline was created; zero: GitLab did not say
 	User         int64       // who has started it; 0: GitLab did not say
+	Login        string      // their login name, for people alone; "": not known for sure
+	URL          string      // the job's page; "": GitLab did not say
 	Environment  Environment // zero: none
 	Image        Image       // zero: none
 	Services     []Image

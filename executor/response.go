@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gitlab.com/review-executor/review-executor/review"
 )
 
 // response is the part of the job response that we read. Source:
@@ -74,6 +76,8 @@ func (r response) job() (Job, error) {
 		Pipeline:    r.pipeline(),
 		Requested:   r.requested(),
 		User:        r.JobInfo.UserID,
+		Login:       r.login(),
+		URL:         r.url(),
 		Protected:   r.protected(),
 		Fork:        r.fork(),
 		Image:       r.Image.image(),
@@ -133,6 +137,32 @@ func (r response) requested() time.Time {
 		return time.Time{}
 	}
 	return at.UTC()
+}
+
+// url is the job's page, from the first variable of that name, which is GitLab's.
+func (r response) url() string {
+	value, _ := first(r.Variables, "CI_JOB_URL")
+	if review.CheckLink(value) != nil {
+		return ""
+	}
+	return value
+}
+
+var loginName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$`)
+
+// login is the login name of who has started the job. GitLab sends it behind what the
+// job's author defines, so it is believed only if all of that name agree.
+func (r response) login() string {
+	name, _ := first(r.Variables, "GITLAB_USER_LOGIN")
+	for _, v := range r.Variables {
+		if v.Key == "GITLAB_USER_LOGIN" && v.Value != name {
+			return ""
+		}
+	}
+	if !loginName.MatchString(name) {
+		return ""
+	}
+	return name
 }
 
 var mergeRequestRef = regexp.MustCompile(`^refs/merge-requests/([1-9][0-9]{0,17})/`)

@@ -45,6 +45,9 @@ type Release struct {
 	Branch string `json:"branch,omitempty"`
 	// MergeRequest whose pipeline it was; 0: none's.
 	MergeRequest int64 `json:"merge_request,omitempty"`
+	// JobURL is the job's page in GitLab, and User the login name of who started it; "": not known.
+	JobURL string `json:"job_url,omitempty"`
+	User   string `json:"user,omitempty"`
 	// Requested is when the pipeline was created, by GitLab's clock; zero: not known.
 	Requested time.Time `json:"requested,omitzero"`
 
@@ -58,6 +61,7 @@ type Release struct {
 	Volumes        []string      `json:"volumes,omitempty"`         // paths in the container
 	HealthPath     string        `json:"health_path,omitempty"`
 	HealthTimeout  time.Duration `json:"health_timeout,omitempty"` // nanoseconds
+	PublicPaths    []string      `json:"public_paths,omitempty"`   // that need no password
 	Memory         Bytes         `json:"memory,omitempty"`         // 0: the host's
 	CPUs           float64       `json:"cpus,omitempty"`           // 0: the host's
 	Companions     []Companion   `json:"companions,omitempty"`
@@ -160,7 +164,10 @@ func (r Record) without(job int64) Record {
 type Site struct {
 	Name    string // names the virtual host's file
 	Host    string
+	Project string // full path
 	Release string // sent as X-Review-Release, so that a change of front can be seen from outside
 	Backend string // address on loopback that requests go to; "": the site is files
 	Root    string // directory of the files that the front serves itself; "": the site has a backend
+	// PublicPaths need no password. One that ends in "/*" means all paths below it.
+	PublicPaths []string
 }

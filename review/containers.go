@@ -178,4 +178,7 @@ type Front interface {
 	Drain(ctx context.Context, backend string)
 	// URL is where a browser finds the host.
 	URL(host string) string
+	// Warnings tells what will soon keep visitors from the host though nothing has
+	// failed: a certificate that is about to expire, or does not fit.
+	Warnings(host string) []string
 }

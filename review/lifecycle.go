@@ -15,6 +15,7 @@ type Lifecycle struct {
 	Front      Front
 	Forge      Forge  // nil: GitLab cannot be asked
 	Notes      *Notes // nil: no comments on merge requests
+	Pages      Pages  // nil: none
 	Domain     string
 	Limits     Limits
 	Isolation  Isolation
@@ -139,12 +140,14 @@ func (l *Lifecycle) newDeploy(app App, req Request) (*deploy, error) {
 // run goes through the steps. When one fails, what was made is undone.
 func (d *deploy) run(ctx context.Context, title string, steps []step) error {
 	d.log.Line("%s", title)
+	d.attempted(ctx, nil)
 	for _, step := range steps {
 		if err := step.do(ctx); err != nil {
 			if ctx.Err() != nil {
 				err = cancelled(ctx, d.app.Name)
 			}
 			err = remaining(err, d.undo(ctx))
+			d.attempted(context.WithoutCancel(ctx), err)
 			d.note(ctx, err)
 			return err
 		}

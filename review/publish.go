@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -24,6 +22,9 @@ func (d *deploy) publish(ctx context.Context) error {
 		return err
 	}
 	d.log.Step("front", "%s, serving after %s", d.app.Host, Since(started))
+	for _, warning := range d.Front.Warnings(d.app.Host) {
+		d.log.Line("WARNING: %s", warning)
+	}
 	return nil
 }
 
@@ -39,6 +40,9 @@ func (d *deploy) saveWithRoom(ctx context.Context) error {
 		return err
 	}
 	if err := d.Records.Save(d.published()); err != nil {
+		return err
+	}
+	if err := d.Records.forgetAttempt(d.app.Name); err != nil {
 		return err
 	}
 	return d.Records.ForgetEnding(d.app.Name)
@@ -95,40 +99,6 @@ func (l *Lifecycle) restoreRecord(record Record) error {
 		return l.Records.Delete(record.Name)
 	}
 	return l.Records.Save(record)
-}
-
-func (l *Lifecycle) site(r Record) Site {
-	site := Site{Name: r.Name, Host: r.Host, Release: r.Live.ID, Backend: r.Live.Backend}
-	if r.Live.Static {
-		site.Root = l.Records.SiteDir(r.Name, r.Live.ID)
-	}
-	return site
-}
-
-// ApplyFront makes the front serve what the records say. An app whose record
-// cannot be read stays as it is. refused holds, by app, what is wrong with it.
-func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, err error) {
-	unlock, err := l.Records.LockFront(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	records, damaged, err := l.Records.All()
-	if err != nil {
-		return nil, err
-	}
-	sites := make([]Site, 0, len(records))
-	for _, record := range records {
-		if record.Serves() {
-			sites = append(sites, l.site(record))
-		}
-	}
-	refused, err = l.Front.Apply(ctx, sites, slices.Collect(maps.Keys(damaged)))
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(refused, damaged)
-	return refused, nil
 }
 
 // retire removes the release before, after its last request. It stays in the

@@ -22,6 +22,8 @@ type Request struct {
 	Pipeline     int64     // 0: not known
 	Requested    time.Time // when the pipeline was created; zero: not known
 	Job          int64
+	JobURL       string // the job's page in GitLab; "": not known
+	User         string // login name of who started the job; "": not known
 	// Began is when the job began: a stop since then wins. Zero: just now.
 	Began    time.Time
 	Settings Settings
@@ -66,6 +68,8 @@ func newRelease(req Request) Release {
 		Branch:         req.Branch,
 		MergeRequest:   req.MergeRequest,
 		Requested:      req.Requested,
+		JobURL:         req.JobURL,
+		User:           req.User,
 		Deployed:       time.Now().UTC().Truncate(time.Second),
 		Static:         s.Static != "",
 		Port:           s.Port,
@@ -74,6 +78,7 @@ func newRelease(req Request) Release {
 		Volumes:        s.Volumes,
 		HealthPath:     s.HealthPath,
 		HealthTimeout:  s.HealthTimeout,
+		PublicPaths:    s.PublicPaths,
 		Memory:         s.Memory,
 		CPUs:           s.CPUs,
 	}

@@ -44,6 +44,8 @@ type Settings struct {
 	ReleaseCommand []string
 	// REVIEW_VOLUMES; directories of the container, split on commas and spaces, whose files are kept across redeploys and go with the app.
 	Volumes []string
+	// REVIEW_PUBLIC_PATHS; paths, split on commas and spaces, that need no password, such as those that webhooks are sent to: "/payments/webhook". Exactly these, with any query; one that ends in "/*" is every plain path below it.
+	PublicPaths []string
 	// REVIEW_MEMORY; memory that the app may use: "512MiB". At most, and without it, isolation.memory.
 	Memory Bytes
 	// REVIEW_CPUS; processors that the app may use: "0.5". At most, and without it, isolation.cpus.
@@ -112,6 +114,8 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 		s.ReleaseCommand, err = parseCommand(value)
 	case name == "VOLUMES":
 		s.Volumes, err = parseVolumes(value)
+	case name == "PUBLIC_PATHS":
+		s.PublicPaths, err = parsePublicPaths(value)
 	case name == "MEMORY":
 		s.Memory, err = parseMemory(value)
 	case name == "CPUS":
@@ -222,20 +226,55 @@ func parseCommand(value string) ([]string, error) {
 const maxVolumes = 16
 
 func parseVolumes(value string) ([]string, error) {
-	var volumes []string
-	for _, dir := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+	volumes := splitList(value)
+	for _, dir := range volumes {
 		first, _, _ := strings.Cut(strings.TrimPrefix(dir, "/"), "/")
 		if !volumePath.MatchString(dir) || path.Clean(dir) != dir || len(dir) > 255 || slices.Contains([]string{"proc", "sys", "dev"}, first) {
 			return nil, fmt.Errorf("must list absolute paths such as /data, outside of /proc, /sys and /dev, not %s", Printable(dir, 80))
 		}
-		volumes = append(volumes, dir)
 	}
-	slices.Sort(volumes)
-	volumes = slices.Compact(volumes)
 	if len(volumes) == 0 || len(volumes) > maxVolumes {
 		return nil, fmt.Errorf("must list 1 to %d paths, not %d", maxVolumes, len(volumes))
 	}
 	return volumes, nil
+}
+
+// maxPublicPaths is more than any app has webhooks.
+const maxPublicPaths = 32
+
+// publicPath is written the same raw, decoded and normalised: no escape, no empty
+// segment and none of dots alone.
+var publicPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+(/|/\*)?$`)
+
+// CheckPublicPath tells what is wrong with a path that shall need no password.
+func CheckPublicPath(value string) error {
+	if value != "/" && (!publicPath.MatchString(value) || len(value) > 200) {
+		return fmt.Errorf("must list paths such as /payments/webhook or /hooks/*, of letters, digits and . _ ~ -, not %s", Printable(value, 80))
+	}
+	return nil
+}
+
+func parsePublicPaths(value string) ([]string, error) {
+	paths := splitList(value)
+	for _, one := range paths {
+		if one == "/*" {
+			return nil, errors.New("cannot open the whole app with /*; whether a project needs no password at all is the host's administrator's to say")
+		}
+		if err := CheckPublicPath(one); err != nil {
+			return nil, err
+		}
+	}
+	if len(paths) == 0 || len(paths) > maxPublicPaths {
+		return nil, fmt.Errorf("must list 1 to %d paths, not %d", maxPublicPaths, len(paths))
+	}
+	return paths, nil
+}
+
+// splitList splits on commas and spaces, and sorts.
+func splitList(value string) []string {
+	list := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func parseMemory(value string) (Bytes, error) {

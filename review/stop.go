@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -96,6 +97,8 @@ func (l *Lifecycle) end(ctx context.Context, name string, record *Record, why st
 	}
 	err := l.Records.Delete(name)
 	l.done(name, "forget")
+	err = cmp.Or(err, l.Records.forgetAttempt(name))
+	l.showState(ctx)
 	return err
 }
 

@@ -81,6 +81,7 @@ func (l *Lifecycle) followRecords(ctx context.Context, log *Log, options SyncOpt
 	dryRun := options.DryRun
 	refused := map[string]error{}
 	if !dryRun {
+		l.tidyAttempts()
 		if refused, err = l.ApplyFront(ctx); err != nil {
 			return err
 		}

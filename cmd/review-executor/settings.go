@@ -65,6 +65,8 @@ type Project struct {
 	Hostname review.Hostname `toml:"hostname"`
 	// File of variables for the project's apps, NAME=VALUE by line, over what the project sets. Only this program's user may be able to read it. Code on any branch of the project sees them.
 	EnvFile string `toml:"env_file"`
+	// File of users who may see the project's apps, beside those of apache.htpasswd.
+	Htpasswd string `toml:"htpasswd"`
 	// Repository on GitHub that the project mirrors: "owner/name". Its webhooks count for the project's apps.
 	GitHub string `toml:"github"`
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -65,7 +66,7 @@ func (f *Front) Serves(ctx context.Context, site review.Site) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if got := f.sites[site.Name]; got != site {
+	if got := f.sites[site.Name]; !reflect.DeepEqual(got, site) {
 		return fmt.Errorf("%s serves %+v, not %+v", site.Host, got, site)
 	}
 	return nil
@@ -88,6 +89,9 @@ func (f *Front) Drained() []string {
 
 // URL is where a browser finds the host.
 func (f *Front) URL(host string) string { return "https://" + host }
+
+// Warnings implements review.Front.
+func (f *Front) Warnings(string) []string { return nil }
 
 // Hosts lists what is served, sorted.
 func (f *Front) Hosts() []string {
