@@ -113,10 +113,10 @@ func (c Config) Problems() []error {
 	}
 	checkUnlessEmpty := func(key, path string) {
 		if path != "" {
-			check(key, checkPath(path))
+			check(key, CheckPath(path))
 		}
 	}
-	check("vhost_dir", checkPath(c.VhostDir))
+	check("vhost_dir", CheckPath(c.VhostDir))
 	checkUnlessEmpty("vhost_template", c.VhostTemplate)
 	check("listen", checkListen(c.Listen))
 	if c.RedirectListen != "" {
@@ -130,12 +130,12 @@ func (c Config) Problems() []error {
 	}
 	check("trusted_proxies", checkAddresses(c.TrustedProxies))
 	check("login", c.checkLogin())
-	check("htpasswd", checkPath(c.Htpasswd))
+	check("htpasswd", CheckPath(c.Htpasswd))
 	checkUnlessEmpty("login_config", c.LoginConfig)
 	check("no_login_from", checkAddresses(c.NoLoginFrom))
 	if c.TLSCertificate != "" || c.TLSKey != "" {
-		check("tls_certificate", checkPath(c.TLSCertificate))
-		check("tls_key", checkPath(c.TLSKey))
+		check("tls_certificate", CheckPath(c.TLSCertificate))
+		check("tls_key", CheckPath(c.TLSKey))
 	}
 	if c.Timeout < time.Second || c.Timeout > 24*time.Hour {
 		check("timeout", fmt.Errorf("must be from 1s to 24h, not %s", c.Timeout))
@@ -181,7 +181,8 @@ func checkAddresses(list []string) error {
 // without quotes, ${variables} and control characters.
 var plainPath = regexp.MustCompile(`^/[A-Za-z0-9 ._/@+~:,-]+$`)
 
-func checkPath(path string) error {
+// CheckPath tells what is wrong with a path that Apache's parser is to read.
+func CheckPath(path string) error {
 	if !plainPath.MatchString(path) || filepath.Clean(path) != path {
 		return fmt.Errorf("%q must be an absolute path of letters, digits, spaces and . _ / @ + ~ : , -", path)
 	}
@@ -202,8 +203,7 @@ func checkListen(listen string) error {
 // tls tells whether the apps are served over TLS.
 func (c Config) tls() bool { return c.TLSCertificate != "" }
 
-// port is the one that browsers use.
-func (c Config) port() string {
+func (c Config) listenPort() string {
 	_, port, _ := net.SplitHostPort(c.Listen)
 	return port
 }

@@ -253,14 +253,14 @@ func runsCGI(t *testing.T, root string) string {
 }
 
 func TestCheckSite_FilesOutsideTheSitesAreRefused(t *testing.T) {
-	f := New(testConfig(), domain, "/var/lib/review-executor/sites")
+	f := New(testConfig(), domain, "/var/lib/review-executor/sites", nil)
 	for _, root := range []string{
 		"/", "/etc", "/var/lib/review-executor/sites", "/var/lib/review-executor/sites/", "/var/lib/review-executor/sites-of-others/a",
 		"/var/lib/review-executor/sites/../apps", "/var/lib/review-executor/sites/a/", "/var/lib/review-executor/sites//a", "sites/a", "./a",
 		"/var/lib/review-executor/sites/a\"", "/var/lib/review-executor/sites/${HOME}", "/var/lib/review-executor/sites/a*", "/var/lib/review-executor/sites/a\nb",
 	} {
 		site := review.Site{Name: "a", Host: "a." + domain, Release: "r1", Root: root}
-		if _, err := f.renderSite(site); err == nil {
+		if _, err := renders(t, f).renderSite(site); err == nil {
 			t.Errorf("%q passes", root)
 		}
 	}
@@ -268,7 +268,7 @@ func TestCheckSite_FilesOutsideTheSitesAreRefused(t *testing.T) {
 		{Name: "a", Host: "a." + domain, Release: "r1", Root: "/var/lib/review-executor/sites/a", Backend: "127.0.0.1:80"},
 		{Name: "a", Host: "a." + domain, Release: "r1"},
 	} {
-		if _, err := f.renderSite(both); err == nil {
+		if _, err := renders(t, f).renderSite(both); err == nil {
 			t.Errorf("%+v passes", both)
 		}
 	}

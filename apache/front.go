@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -30,12 +31,14 @@ type Front struct {
 	cfg    Config
 	domain string
 	sites  string
+	logins map[string]string // files of users by project
 }
 
 // New returns the front of the apps under domain. Files that it serves itself
-// are below the directory sites. cfg must have no Problems.
-func New(cfg Config, domain, sites string) *Front {
-	return &Front{cfg: cfg, domain: domain, sites: sites}
+// are below the directory sites. logins are files of users by project. cfg must have
+// no Problems.
+func New(cfg Config, domain, sites string, logins map[string]string) *Front {
+	return &Front{cfg: cfg, domain: domain, sites: sites, logins: logins}
 }
 
 // URL is where a browser finds the host.
@@ -63,7 +66,11 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 	if err != nil {
 		return nil, err
 	}
-	want, refused, err := f.render(sites)
+	r, err := f.newRenderer(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	want, refused, err := r.render(sites)
 	if err != nil {
 		return nil, err
 	}
@@ -87,25 +94,6 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 		return nil, errors.Join(err, f.restore(before, changes))
 	}
 	return refused, f.noteReloaded()
-}
-
-// render returns the files that should be there. A site that does not pass is
-// in refused and has none.
-func (f *Front) render(sites []review.Site) (want files, refused map[string]error, err error) {
-	want, err = renderUnknown(f.cfg, f.domain)
-	if err != nil {
-		return nil, nil, err
-	}
-	refused = map[string]error{}
-	for _, site := range sites {
-		vhost, err := f.renderSite(site)
-		if err != nil {
-			refused[site.Name] = err
-			continue
-		}
-		want[siteFile(site.Name)] = vhost
-	}
-	return want, refused, nil
 }
 
 // read returns the files that we wrote and that Apache reads.
@@ -155,7 +143,7 @@ func (f *Front) write(changes files) error {
 		if data == nil {
 			err = os.Remove(path)
 		} else {
-			err = renameio.WriteFile(path, data, 0o644)
+			err = renameio.WriteFile(path, data, 0o640) // tickets are in it
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("write virtual host: %w", err)

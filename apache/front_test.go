@@ -22,21 +22,32 @@ func TestMain(m *testing.M) { hosttest.Main(m, &host, func() {}) }
 
 const domain = "review.localhost"
 
+// renders is what the front renders with.
+func renders(t testing.TB, f *Front) renderer {
+	t.Helper()
+	r, err := f.newRenderer(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // testConfig is the configuration of the test's Apache.
 func testConfig() Config {
-	return Config{
-		VhostDir:   filepath.Join(host.Dir, "vhosts"),
-		Listen:     "127.0.0.1:" + host.Port,
-		Htpasswd:   filepath.Join(host.Dir, "htpasswd"),
-		Configtest: []string{filepath.Join(host.Dir, "apache.sh"), "-t"},
-		Reload:     Reload{Command: []string{filepath.Join(host.Dir, "apache.sh"), "-k", "graceful"}},
-	}
+	cfg := Defaults()
+	cfg.VhostDir = filepath.Join(host.Dir, "vhosts")
+	cfg.Listen = "127.0.0.1:" + host.Port
+	cfg.Htpasswd = filepath.Join(host.Dir, "htpasswd")
+	cfg.AccessLog = filepath.Join(host.Dir, "access.log")
+	cfg.Configtest = []string{filepath.Join(host.Dir, "apache.sh"), "-t"}
+	cfg.Reload = Reload{Command: []string{filepath.Join(host.Dir, "apache.sh"), "-k", "graceful"}}
+	return cfg
 }
 
 // sites is the directory of the static sites.
 func sites() string { return filepath.Join(host.Dir, "state", "sites") }
 
-func newTestFront(cfg Config) *Front { return New(cfg, domain, sites()) }
+func newTestFront(cfg Config) *Front { return New(cfg, domain, sites(), nil) }
 
 // newFront is a front of the test's Apache that serves nothing again after the
 // test.
@@ -137,7 +148,7 @@ func TestApply_ReloadIsMadeUpForAfterAKill(t *testing.T) {
 		t.Fatal("a reload that fails is no error")
 	}
 	// As if the process had died before it could take the file back.
-	vhost, err := f.renderSite(site)
+	vhost, err := renders(t, f).renderSite(site)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func FuzzVhost(f *testing.F) {
 			return
 		}
 		site := review.Site{Name: name, Host: hostname, Release: release, Backend: backend, Root: root}
-		if _, err := newTestFront(cfg).renderSite(site); err != nil {
+		if _, err := renders(t, newTestFront(cfg)).renderSite(site); err != nil {
 			return
 		}
 		judge(t, cfg, site)

@@ -30,38 +30,51 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestRender_Golden(t *testing.T) {
-	plain := Config{Listen: "*:80", Htpasswd: "/etc/review-executor/htpasswd"}
+	plain := Defaults()
 	secure := plain
 	secure.Listen, secure.TLSCertificate, secure.TLSKey = "*:443", "/etc/ssl/review.pem", "/etc/ssl/review.key"
-	site := review.Site{Name: "login-form", Host: "login-form.review.example.org", Release: "3f2c1a9-4711", Backend: "127.0.0.1:34817"}
-	static := review.Site{Name: "handbook", Host: "handbook.review.example.org", Release: "3f2c1a9-4711", Root: "/var/lib/review-executor/sites/handbook/3f2c1a9-4711"}
-	for name, cfg := range map[string]Config{"plain": plain, "tls": secure} {
-		front := New(cfg, "review.example.org", "/var/lib/review-executor/sites")
-		vhost, err := front.renderSite(site)
+	behind := plain
+	behind.PublicScheme, behind.TrustedProxies, behind.NoLoginFrom = "https", []string{"10.0.0.5", "10.1.0.0/16"}, []string{"192.0.2.0/24"}
+	custom := plain
+	custom.Login, custom.LoginConfig = LoginCustom, "/etc/review-executor/login.conf"
+	open := plain
+	open.Login = LoginNone
+	site := review.Site{
+		Name: "login-form", Host: "login-form.review.example.org", Project: "group/shop", Release: "3f2c1a9-4711", Backend: "127.0.0.1:34817",
+		PublicPaths: []string{"/payments/webhook", "/hooks/*"},
+	}
+	static := review.Site{Name: "handbook", Host: "handbook.review.example.org", Project: "group/docs", Release: "3f2c1a9-4711", Root: "/var/lib/review-executor/sites/handbook/3f2c1a9-4711"}
+	for name, cfg := range map[string]Config{"plain": plain, "tls": secure, "behind": behind, "custom": custom, "open": open} {
+		if problems := cfg.Problems(); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		r := renderer{
+			Front:    New(cfg, "review.example.org", "/var/lib/review-executor/sites", map[string]string{"group/shop": "/etc/review-executor/shop.htpasswd"}),
+			template: templates(),
+			tickets:  tickets{key: []byte("of the golden files"), day: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), own: map[string]string{}},
+		}
+		for file, site := range map[string]review.Site{name + ".conf": site, name + "-static.conf": static} {
+			vhost, err := r.renderSite(site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, file, vhost)
+		}
+		rest, err := r.renderRest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := front.renderSite(static)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, name+"-static.conf", files)
-		unknown, err := renderUnknown(cfg, "review.example.org")
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, name+".conf", vhost)
-		golden(t, name+"-unknown.conf", append(unknown["00-unknown.conf"], unknown["zz-unknown.conf"]...))
+		golden(t, name+"-unknown.conf", append(rest["00-unknown.conf"], rest["zz-unknown.conf"]...))
 	}
 }
 
 func TestRender_DocumentRootIsTheReleasesOwn(t *testing.T) {
-	front := New(testConfig(), domain, "/var/sites")
+	front := New(testConfig(), domain, "/var/sites", nil)
 	for _, root := range []string{
 		"/", "/var/sites", "/var/sites/docs", "/var/sites/docs/r1/..", "/etc", "/var/sites/docs/r2", "/var/sites/other/r1", "sites/docs/r1", "/var/../sites/docs/r1", "/a\nRequire/sites/docs/r1", `/a"/sites/docs/r1`, "/a b/sites/docs/r1", "/${x}/sites/docs/r1",
 	} {
 		site := review.Site{Name: "docs", Host: "docs." + domain, Release: "r1", Root: root}
-		if _, err := front.renderSite(site); err == nil {
+		if _, err := renders(t, front).renderSite(site); err == nil {
 			t.Errorf("%q is taken", root)
 		}
 	}
@@ -246,11 +259,11 @@ func wildcardCertificate(t *testing.T, roots *x509.CertPool) (certificate, key s
 
 func TestURL_LeavesOutTheUsualPort(t *testing.T) {
 	for listen, want := range map[string]string{"*:80": "http://a.b", "*:8080": "http://a.b:8080", "[::1]:80": "http://a.b"} {
-		if got := New(Config{Listen: listen}, "b", "/sites").URL("a.b"); got != want {
+		if got := New(Config{Listen: listen}, "b", "/sites", nil).URL("a.b"); got != want {
 			t.Errorf("%s: %s, want %s", listen, got, want)
 		}
 	}
-	if got := New(Config{Listen: "*:443", TLSCertificate: "/c"}, "b", "/sites").URL("a.b"); got != "https://a.b" {
+	if got := New(Config{Listen: "*:443", TLSCertificate: "/c"}, "b", "/sites", nil).URL("a.b"); got != "https://a.b" {
 		t.Errorf("TLS: %s", got)
 	}
 }

@@ -65,7 +65,7 @@ func notServing(site review.Site, address, got string, err error) error {
 
 // release asks Apache, not the app: the gate answers 401 and names the release.
 func (f *Front) release(ctx context.Context, client *http.Client, host string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, f.cfg.scheme()+"://"+f.address()+"/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, f.cfg.listenScheme()+"://"+f.address()+"/", nil)
 	if err != nil {
 		return "", err
 	}
@@ -73,6 +73,7 @@ func (f *Front) release(ctx context.Context, client *http.Client, host string) (
 	// Only with a password does Apache open the file of users. This one is
 	// nobody's, so the answer is 401 or a fault of the host.
 	req.SetBasicAuth("review-executor", "probe")
+	req.Header.Set("User-Agent", "review-executor")
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err

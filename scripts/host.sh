@@ -110,7 +110,8 @@ start_apache() {
 		echo "PidFile $dir/apache/pid"
 		echo "ErrorLog $dir/apache.log"
 		echo "ServerName localhost"
-		for module in mpm_event authn_core authn_file authz_core authz_user auth_basic alias dir headers mime proxy proxy_http ssl; do
+		for module in mpm_event alias auth_basic authn_core authn_file authz_core authz_host authz_user dir env headers http2 mime \
+			proxy proxy_http remoteip reqtimeout rewrite setenvif socache_shmcb ssl; do
 			[ -e "$modules/mod_$module.so" ] && echo "LoadModule ${module}_module $modules/mod_$module.so"
 		done
 		# With fewer processes a reload more often waits a second for the first of them to end. And
@@ -160,6 +161,7 @@ configure() {
 		vhost_dir = "$dir/vhosts"
 		listen = "127.0.0.1:$port"
 		htpasswd = "$dir/htpasswd"
+		access_log = "$dir/access.log"
 		configtest = ["$dir/apache.sh", "-t"]
 		reload = ["$dir/apache-reload"]
 

@@ -222,6 +222,9 @@ func (s Settings) problems() []error {
 		if project.EnvFile != "" && !filepath.IsAbs(project.EnvFile) {
 			check(fmt.Sprintf("projects[%d].env_file", i), fmt.Errorf("%q is not an absolute path", project.EnvFile))
 		}
+		if project.Htpasswd != "" {
+			check(fmt.Sprintf("projects[%d].htpasswd", i), apache.CheckPath(project.Htpasswd))
+		}
 		if project.GitHub != "" {
 			check(fmt.Sprintf("projects[%d].github", i), s.checkGitHub(i))
 		}
@@ -255,6 +258,17 @@ func (s Settings) mirrors() webhook.Mirrors {
 		}
 	}
 	return mirrors
+}
+
+// logins are the files of users that projects have of their own.
+func (s Settings) logins() map[string]string {
+	logins := map[string]string{}
+	for _, p := range s.Projects {
+		if p.Htpasswd != "" {
+			logins[p.Path] = p.Htpasswd
+		}
+	}
+	return logins
 }
 
 // hostname returns the pattern for the project's host names.

@@ -33,7 +33,7 @@ func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log log
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
 		Forge:     forge,
-		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites")),
+		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites"), s.logins()),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,

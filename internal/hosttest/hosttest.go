@@ -163,13 +163,14 @@ func (h *Host) Leftovers(t testing.TB) []string {
 	left = slices.DeleteFunc(left, func(line string) bool {
 		return strings.HasPrefix(line, "image <none>:<none> ") && strings.Contains(line, "review-executor.project-id") && !strings.Contains(line, "review-executor.release")
 	})
-	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "state/stops/*", "tmp/*"} {
+	for _, pattern := range []string{"vhosts/app-*", "vhosts/.*", "state/apps/*", "state/locks/*", "state/secrets/*", "state/sites/*", "state/stops/*", "state/attempts/*", "tmp/*"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range found {
-			if !strings.Contains(name, "/tmp/intermediate-mountpoint-") { // Podman 5 has one for every user
+			// Podman 5 has a mount point for every user, and the front the key of its tickets.
+			if !strings.Contains(name, "/tmp/intermediate-mountpoint-") && !strings.HasSuffix(name, "/vhosts/.ticket-key") {
 				left = append(left, name)
 			}
 		}
