@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,12 @@ func newFront(t testing.TB, cfg Config) *Front {
 	return newTestFront(cfg)
 }
 
+var releases atomic.Int64
+
+// release is another one each time: a process of Apache's that is about to end may
+// still answer for the test before.
+func release(name string) string { return fmt.Sprintf("r%d-%s", releases.Add(1), name) }
+
 // app starts a backend that answers with text and what it got.
 func app(t testing.TB, name, text string) review.Site {
 	t.Helper()
@@ -76,7 +83,7 @@ func app(t testing.TB, name, text string) review.Site {
 		}
 	}))
 	t.Cleanup(server.Close)
-	return review.Site{Name: name, Host: name + "." + domain, Release: "r-" + name, Backend: server.Listener.Addr().String()}
+	return review.Site{Name: name, Host: name + "." + domain, Release: release(name), Backend: server.Listener.Addr().String()}
 }
 
 // apply makes the front serve the sites, all of them, and waits until it does.
