@@ -29,7 +29,7 @@ func (l *Lifecycle) ApplyFront(ctx context.Context) (refused map[string]error, e
 	if runs.Done > before.Begun {
 		return runs.refused(), nil
 	}
-	runs.Begun = max(runs.Begun, runs.Done) + 1
+	runs.Begun++
 	counted := l.Records.saveFrontRuns(runs) == nil // a full disk only costs a run
 	refused, err = l.applyFront(ctx)
 	if err == nil && counted {
@@ -95,7 +95,7 @@ func (f frontRuns) refused() map[string]error {
 func (r *Records) frontRuns() frontRuns {
 	var runs frontRuns
 	data, err := os.ReadFile(r.frontRunsPath())
-	if err != nil || json.Unmarshal(data, &runs) != nil {
+	if err != nil || json.Unmarshal(data, &runs) != nil || runs.Done > runs.Begun {
 		return frontRuns{}
 	}
 	return runs

@@ -3,9 +3,7 @@ package review
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,7 +72,7 @@ func (l *Lifecycle) tidyAttempts() {
 			a.Failed, a.Ended, a.Why = true, now, "the deploy was interrupted"
 			_ = l.Records.saveAttempt(a)
 		case err == nil && record == nil && now.Sub(a.Ended) > attemptKept:
-			_ = l.Records.forgetAttempt(name)
+			l.Records.forgetAttempt(name)
 		}
 		unlock()
 	}
@@ -109,12 +107,7 @@ func (r *Records) attempts() map[string]Attempt {
 	return all
 }
 
-func (r *Records) forgetAttempt(app string) error {
-	if err := os.Remove(r.attemptPath(app)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func (r *Records) forgetAttempt(app string) { _ = os.Remove(r.attemptPath(app)) }
 
 func (r *Records) attemptPath(app string) string {
 	return filepath.Join(r.dir, "attempts", app+".json")

@@ -1,6 +1,9 @@
 package review
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // OneAppAtATime makes Sync work in a fixed order, for tests that repeat what
 // they did.
@@ -12,4 +15,17 @@ func ReachedWithin(d time.Duration) (restore func()) {
 	before := reachable
 	reachable = d
 	return func() { reachable = before }
+}
+
+// AgeAttempt makes the app's attempt so much older.
+func AgeAttempt(t *testing.T, r *Records, app string, by time.Duration) {
+	t.Helper()
+	a, found := r.attempts()[app]
+	if !found {
+		t.Fatalf("there is no attempt of %s", app)
+	}
+	a.Ended = a.Ended.Add(-by)
+	if err := r.saveAttempt(a); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -42,9 +42,7 @@ func (d *deploy) saveWithRoom(ctx context.Context) error {
 	if err := d.Records.Save(d.published()); err != nil {
 		return err
 	}
-	if err := d.Records.forgetAttempt(d.app.Name); err != nil {
-		return err
-	}
+	d.Records.forgetAttempt(d.app.Name)
 	return d.Records.ForgetEnding(d.app.Name)
 }
 

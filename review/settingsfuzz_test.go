@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -15,7 +16,7 @@ import (
 func FuzzParseSettings(f *testing.F) {
 	for name, value := range map[string]string{
 		"PORT": "8080", "HEALTH_PATH": "/%zz", "HEALTH_TIMEOUT": "1h", "CONTAINERFILE": "a/../b",
-		"IMAGE": "registry/a:b", "STATIC": "public", "COMMAND": `["a", "b"]`, "RELEASE_COMMAND": "migrate", "VOLUMES": "/a, /b/c", "MEMORY": "1GiB", "CPUS": "1.5",
+		"IMAGE": "registry/a:b", "STATIC": "public", "COMMAND": `["a", "b"]`, "RELEASE_COMMAND": "migrate", "VOLUMES": "/a, /b/c", "PUBLIC_PATHS": "/a/b, /c/*", "MEMORY": "1GiB", "CPUS": "1.5",
 		"BUILD_ARG_X": "y", "CONTEXT": "./web", "BUILD_TARGET": "prod", "ENV_A": "b", "ENV_PORT": "1", "URL": "x", "": "",
 	} {
 		f.Add("REVIEW_"+name, value, "REVIEW_ENV_X", "y")
@@ -50,6 +51,13 @@ func check(t *testing.T, s review.Settings) {
 	for _, dir := range s.Volumes {
 		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" || strings.ContainsAny(dir, ":, \n\"") || strings.HasPrefix(dir+"/", "/proc/") {
 			t.Errorf("volume %q", dir)
+		}
+	}
+	for _, public := range s.PublicPaths {
+		base := strings.TrimSuffix(strings.TrimSuffix(public, "*"), "/")
+		target, err := url.Parse("http://host" + public)
+		if public == "/*" || strings.ContainsAny(public, "%?#;\\\" \n") || (base != "" && path.Clean(base) != base) || err != nil || target.Path != public {
+			t.Errorf("public path %q", public)
 		}
 	}
 	if s.Memory < 0 || s.CPUs < 0 || (s.Image != "" && s.Static != "") || strings.ContainsAny(s.Image, " \n\x00") {

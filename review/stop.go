@@ -1,7 +1,6 @@
 package review
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -97,7 +96,7 @@ func (l *Lifecycle) end(ctx context.Context, name string, record *Record, why st
 	}
 	err := l.Records.Delete(name)
 	l.done(name, "forget")
-	err = cmp.Or(err, l.Records.forgetAttempt(name))
+	l.Records.forgetAttempt(name)
 	l.showState(ctx)
 	return err
 }
