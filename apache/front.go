@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -66,6 +67,9 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 	if err != nil {
 		return nil, err
 	}
+	if err := f.checkAccessLog(); err != nil {
+		return nil, err
+	}
 	r, err := f.newRenderer(time.Now())
 	if err != nil {
 		return nil, err
@@ -94,6 +98,26 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 		return nil, errors.Join(err, f.restore(before, changes))
 	}
 	return refused, f.noteReloaded()
+}
+
+// checkAccessLog looks at what configtest does not: an Apache that cannot open a log
+// when it is reloaded ends.
+func (f *Front) checkAccessLog() error {
+	if f.cfg.AccessLog == "" {
+		return nil
+	}
+	dir, err := os.Stat(filepath.Dir(f.cfg.AccessLog))
+	file, _ := os.Stat(f.cfg.AccessLog)
+	isDir := func(info fs.FileInfo) bool { return info != nil && info.IsDir() }
+	if !errors.Is(err, fs.ErrNotExist) && (err != nil || isDir(dir)) && !isDir(file) {
+		return nil
+	}
+	return &review.Failure{
+		What:  fmt.Sprintf("Apache could not write its log %s (apache.access_log)", f.cfg.AccessLog),
+		Cause: errors.New("its directory is missing, or it is a directory itself"),
+		State: "Apache was not reloaded, and the previous configuration is still serving",
+		Hint:  "not your branch: the host's administrator should make the directory, or name another file",
+	}
 }
 
 // read returns the files that we wrote and that Apache reads.
@@ -135,21 +159,28 @@ func difference(before, want files) files {
 	return changes
 }
 
+// writtenAtOnce is how many files wait for the disk together.
+const writtenAtOnce = 32
+
 func (f *Front) write(changes files) error {
-	for _, name := range slices.Sorted(maps.Keys(changes)) {
-		path := filepath.Join(f.cfg.VhostDir, name)
-		data := changes[name]
-		var err error
-		if data == nil {
-			err = os.Remove(path)
-		} else {
-			err = renameio.WriteFile(path, data, 0o640) // tickets are in it
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("write virtual host: %w", err)
-		}
+	var group errgroup.Group
+	group.SetLimit(writtenAtOnce)
+	for name, data := range changes {
+		group.Go(func() error {
+			path := filepath.Join(f.cfg.VhostDir, name)
+			var err error
+			if data == nil {
+				err = os.Remove(path)
+			} else {
+				err = renameio.WriteFile(path, data, 0o640) // tickets are in it
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("write virtual host: %w", err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // restore undoes changes.
