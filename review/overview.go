@@ -31,13 +31,9 @@ type Seen struct {
 	Expires time.Time // when it ends by itself, zero: never
 }
 
-// overview reads what there is. Apps whose record is damaged are left out.
-func (l *Lifecycle) overview(now time.Time) (Overview, error) {
+// overview is of these records and of what else there is.
+func (l *Lifecycle) overview(records []Record, now time.Time) (Overview, error) {
 	o := Overview{At: now.UTC()}
-	records, _, err := l.Records.All()
-	if err != nil {
-		return o, err
-	}
 	attempts := l.Records.attempts()
 	there := map[string]bool{}
 	for _, r := range records {
@@ -79,12 +75,13 @@ func (l Lifetime) expires(r Record) time.Time {
 	return at
 }
 
-// writePages brings the pages to what there is. The front's lock must be held.
-func (l *Lifecycle) writePages() error {
+// writePages brings the pages to what there is. The front's lock must be held. Apps
+// whose record is damaged are not among the records, and not on the pages.
+func (l *Lifecycle) writePages(records []Record) error {
 	if l.Pages == nil {
 		return nil
 	}
-	o, err := l.overview(time.Now())
+	o, err := l.overview(records, time.Now())
 	if err != nil {
 		return err
 	}
@@ -102,5 +99,7 @@ func (l *Lifecycle) showState(ctx context.Context) {
 		return
 	}
 	defer unlock()
-	_ = l.writePages()
+	if records, _, err := l.Records.All(); err == nil {
+		_ = l.writePages(records)
+	}
 }

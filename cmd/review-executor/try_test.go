@@ -142,7 +142,7 @@ func TestTry_HostileBranchNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"Ünï", `"q"`, ";"} {
+	for _, text := range []string{"Ünï", `"q"`, ";reload"} {
 		if strings.Contains(string(vhost), text) {
 			t.Errorf("%q is in the virtual host:\n%s", text, vhost)
 		}
