@@ -70,15 +70,15 @@ func atLeast(n int) cobra.PositionalArgs {
 	}
 }
 
-// oneOf says that a flag's value is none of those that there are.
-func oneOf(flag, value string, there ...string) error {
-	if slices.Contains(there, value) {
+// checkOutput says that the value of --output is none of those that there are.
+func checkOutput(output string, there ...string) error {
+	if slices.Contains(there, output) {
 		return nil
 	}
 	if len(there) == 2 {
-		return usageError{fmt.Errorf("--%s %q is neither %s nor %s", flag, value, there[0], there[1])}
+		return usageError{fmt.Errorf("--output %q is neither %s nor %s", output, there[0], there[1])}
 	}
-	return usageError{fmt.Errorf("--%s %q is none of %s", flag, value, strings.Join(there, ", "))}
+	return usageError{fmt.Errorf("--output %q is none of %s", output, strings.Join(there, ", "))}
 }
 
 // chosen are the apps of the records that a selection chooses. The records that

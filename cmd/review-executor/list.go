@@ -31,7 +31,7 @@ On a terminal that is too narrow the table is shortened; --output json never is.
   review-executor list --state pinned,expiring --output json`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("output", output, "table", "json"); err != nil {
+			if err := checkOutput(output, "table", "json"); err != nil {
 				return err
 			}
 			s, err := settingsOf(cmd)

@@ -26,7 +26,7 @@ shows what is recorded.`,
 		Args:              exactly(1),
 		ValidArgsFunction: appNamesOf(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("output", output, "text", "json"); err != nil {
+			if err := checkOutput(output, "text", "json"); err != nil {
 				return err
 			}
 			s, err := settingsOf(cmd)

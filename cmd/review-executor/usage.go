@@ -28,7 +28,7 @@ are kept for two years. "review-executor sync" counts it.`,
 		Example: `  review-executor usage --month 2026-11 --output csv`,
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("output", output, "table", "json", "csv"); err != nil {
+			if err := checkOutput(output, "table", "json", "csv"); err != nil {
 				return err
 			}
 			if !doublestar.ValidatePattern(project) {
