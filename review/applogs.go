@@ -78,7 +78,7 @@ func (f *follower) container() (string, error) {
 	case record.Live.Static:
 		return "", &Failure{
 			What: fmt.Sprintf("review app %q is a static site: Apache serves its files, and no process of its own writes a log", f.Name),
-			Hint: "Apache's own log has its requests",
+			Hint: fmt.Sprintf("\"review-executor logs %s --access\" shows who asked it for what", f.Name),
 		}
 	}
 	return containerName(f.Name, record.Live), nil

@@ -18,30 +18,35 @@ func newLogs() *cobra.Command {
 		wanted     review.AppLog
 		since      time.Duration
 		timestamps bool
+		access     bool
 	)
 	cmd := &cobra.Command{
 		Use:     "logs APP",
 		GroupID: "admin",
-		Short:   "Show what a review app writes",
+		Short:   "Show what a review app writes, or who asked it for what",
 		Long: `logs shows what the app's container has written: its stdout on stdout, its
 stderr on stderr. With --follow it goes on with what comes, and with the next
 version's container after a redeploy, until the app is stopped or Ctrl-C.
 
+With --access it shows the app's requests, from Apache's log: visitor, user, time,
+request, status, bytes, referrer, browser and microseconds. Rotated files are a
+part of it, and --follow goes on until Ctrl-C.
+
 On a terminal, colours pass and other control characters become "?". Into a
 pipe or a file go the bytes as the app wrote them.`,
 		Example: `  review-executor logs shop-login --follow --since 10m
-  review-executor logs shop-login --companion postgres --lines 20`,
+  review-executor logs shop-login --companion postgres --lines 20
+  review-executor logs shop-login --access --follow`,
 		Args:              exactly(1),
 		ValidArgsFunction: appNamesOf(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if since < 0 {
 				return usageError{errors.New("--since is more than nothing")}
 			}
-			s, err := settingsOf(cmd)
-			if err != nil {
-				return err
+			if access && (timestamps || wanted.Companion != "") {
+				return usageError{errors.New("--access goes with neither --companion nor --timestamps: each request has its time")}
 			}
-			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
+			s, err := settingsOf(cmd)
 			if err != nil {
 				return err
 			}
@@ -50,6 +55,13 @@ pipe or a file go the bytes as the app wrote them.`,
 				if !cmd.Flags().Changed("lines") {
 					wanted.Query.Lines = -1
 				}
+			}
+			if access {
+				return showRequests(cmd, s, args[0], wanted.Query)
+			}
+			engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
+			if err != nil {
+				return err
 			}
 			wanted.Name = args[0]
 			wanted.Note = func(format string, args ...any) {
@@ -69,6 +81,7 @@ pipe or a file go the bytes as the app wrote them.`,
 	cmd.Flags().IntVarP(&wanted.Query.Lines, "lines", "n", 100, "the last `N` lines; -1: all")
 	cmd.Flags().DurationVar(&since, "since", 0, "what was written in the last `TIME`, such as 10m, and all of it unless --lines is given")
 	cmd.Flags().StringVar(&wanted.Companion, "companion", "", "the log of the companion `NAME`, such as postgres")
+	cmd.Flags().BoolVar(&access, "access", false, "the app's requests")
 	cmd.Flags().BoolVar(&timestamps, "timestamps", false, "begin each line with its time, in UTC")
 	err := cmd.RegisterFlagCompletionFunc("companion", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return recorded(cmd, func(r review.Record) (names []string) {
