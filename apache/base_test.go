@@ -79,7 +79,7 @@ func TestBaseConfig_IsAllThatApacheNeeds(t *testing.T) {
 }
 
 // ownApache is the front of an Apache of the test's own, which listens on a free
-// port and has nothing but the base configuration, and more.
+// port and has nothing but the base configuration, and more, in which PORT is the port.
 func ownApache(t *testing.T, cfg Config, more string) *Front {
 	t.Helper()
 	dir, err := os.MkdirTemp(host.Dir, "own-")
@@ -99,7 +99,7 @@ func ownApache(t *testing.T, cfg Config, more string) *Front {
 	if os.Getuid() == 0 {
 		text += "User www-data\nGroup www-data\n"
 	}
-	write(t, config, text+string(base)+more)
+	write(t, config, text+string(base)+strings.ReplaceAll(more, "PORT", cfg.listenPort()))
 	if err := os.Chmod(dir, 0o755); err != nil { // Apache's children are another user
 		t.Fatal(err)
 	}
