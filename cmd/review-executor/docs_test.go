@@ -102,7 +102,7 @@ func checkDemo(t *testing.T, line, out string) {
 // TestDocs_ConfigurationExamplesAreValid reads every TOML block.
 func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 	found := 0
-	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/gitlab.md", "docs/troubleshooting.md", "docs/configuration.md"} {
+	for _, page := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/gitlab.md", "docs/logins.md", "docs/troubleshooting.md", "docs/configuration.md"} {
 		for _, block := range blocks(t, page, "toml") {
 			found++
 			if !strings.Contains(block, "[[runners]]") {
@@ -129,23 +129,31 @@ func TestDocs_ConfigurationExamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	if found != 5 {
-		t.Errorf("%d TOML blocks in the docs, want 5", found)
+	if found != 9 {
+		t.Errorf("%d TOML blocks in the docs, want 9", found)
 	}
 }
 
 // TestDocs_ApacheExampleIsAccepted lets Apache read the configuration of its
-// own, with the paths of the test's host.
+// own, with the rest that the page's settings make and the paths of the test's host.
 func TestDocs_ApacheExampleIsAccepted(t *testing.T) {
-	found := blocks(t, "docs/getting-started.md", "apache")
+	const page = "docs/getting-started.md"
+	found := blocks(t, page, "apache")
 	if len(found) != 1 {
 		t.Fatalf("%d Apache configurations, want 1", len(found))
 	}
-	file := filepath.Join(t.TempDir(), "apache.conf")
-	text := strings.ReplaceAll(found[0], "/var/lib/review-executor", host.Dir)
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		text = strings.NewReplacer("/var/lib/review-executor", host.Dir, "/etc/review-executor", dir).Replace(text)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
 	}
+	settings := write("config.toml", blocks(t, page, "toml")[0])
+	write("apache-base.conf", runWith(t, nil, "--config", settings, "apache-config").succeeded(t).stdout)
+	file := write("apache.conf", found[0])
 	if out, err := exec.Command("/usr/sbin/apache2", "-f", file, "-t").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
