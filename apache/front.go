@@ -51,8 +51,10 @@ func (f *Front) URL(host string) string {
 	return f.cfg.scheme() + "://" + net.JoinHostPort(host, port)
 }
 
-// Warnings tells what is wrong with the certificate, or soon will be.
-func (f *Front) Warnings(host string) []string { return nil }
+// Warnings tells what is wrong with the certificate for the host, or soon will be.
+func (f *Front) Warnings(host string) []string {
+	return certificateWarnings(f.cfg, f.domain, host, time.Now())
+}
 
 // files are contents by file name; nil means no such file.
 type files map[string][]byte
