@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 
 scripts/install.sh
-unformatted=$(gofmt -l cmd apache executor internal podman review runner)
+unformatted=$(gofmt -l cmd apache executor internal pages podman review runner)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 make --no-print-directory lint
 
