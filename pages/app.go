@@ -61,8 +61,8 @@ type ending struct {
 	host string
 }
 
-// apps are those that the pages show, by project and name.
-func (p *Pages) apps(all []review.Seen) []app {
+// newApps are the apps by project and name.
+func newApps(all []review.Seen) []app {
 	apps := make([]app, 0, len(all))
 	for _, seen := range all {
 		apps = append(apps, newApp(seen))
@@ -105,12 +105,12 @@ func (a *app) version(r review.Release) {
 	a.Ref, a.SHA, a.Job, a.User, a.MergeRequest = r.Ref, r.SHA, r.Job, r.User, r.MergeRequest
 	a.JobURL = checkedLink(r.JobURL)
 	if project, _, found := strings.Cut(a.JobURL, "/-/jobs/"); found && r.MergeRequest > 0 {
-		a.MergeRequestURL = checkedLink(fmt.Sprintf("%s/-/merge_requests/%d", project, r.MergeRequest))
+		a.MergeRequestURL = fmt.Sprintf("%s/-/merge_requests/%d", project, r.MergeRequest) // as plain as the job's
 	}
 }
 
-// endings are newest first.
-func (p *Pages) endings(all []review.Ending) []ending {
+// newEndings are newest first.
+func newEndings(all []review.Ending) []ending {
 	ended := make([]ending, 0, len(all))
 	for _, e := range all {
 		ended = append(ended, ending{e.Name, e.Project, e.Environment, e.Ref, e.SHA, e.Job, e.MergeRequest, e.Reason, e.At, e.Host})
@@ -119,8 +119,8 @@ func (p *Pages) endings(all []review.Ending) []ending {
 	return ended
 }
 
-// recent are the endings that are listed.
-func recent(ended []ending) []ending { return ended[:min(20, len(ended))] }
+// recent are those that are listed, of all endings.
+func recent[T any](ended []T) []T { return ended[:min(20, len(ended))] }
 
 // checkedLink is the link, or "" if nobody should be sent there.
 func checkedLink(link string) string {

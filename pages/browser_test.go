@@ -16,6 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"gitlab.com/review-executor/review-executor/pages"
@@ -216,7 +217,11 @@ func TestBrowser_SearchFindsAppsByAnyWord(t *testing.T) {
 		}
 	}
 	eval[bool](b, "document.activeElement.blur(), true")
-	b.do(chromedp.KeyEvent("/"), chromedp.KeyEvent("main"))
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		// KeyEvent would type it although the page takes it.
+		_, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Text: "/"})
+		return err
+	}), chromedp.KeyEvent("main"))
 	said := eval[string](b, `document.getElementById("count").textContent`)
 	if got := b.shown(); said != "1 of 3 apps" || !slices.Equal(got, []string{"main"}) {
 		t.Errorf("after / and a name, %q is shown and %q said", got, said)

@@ -3,35 +3,12 @@ package pages
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
 )
-
-// writeFiles makes dir hold the files, and leaves those that do already as they are.
-func writeFiles(dir string, files map[string][]byte) error {
-	if err := makeDir(dir); err != nil {
-		return err
-	}
-	there, err := regularFiles(dir)
-	if err != nil {
-		return err
-	}
-	var problems []error
-	for name, content := range files {
-		file := filepath.Join(dir, name)
-		if there[name] && holds(file, content) {
-			continue
-		}
-		if err := replace(file, content); err != nil {
-			problems = append(problems, fmt.Errorf("write %s: %w", file, err))
-		}
-	}
-	return errors.Join(problems...)
-}
 
 // replace writes a file that everybody may read. A temporary file of a killed
 // write stays in the same directory and begins with a dot.
@@ -53,19 +30,19 @@ func makeDir(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
-// regularFiles are the names of the plain files in dir: nothing else is opened.
-func regularFiles(dir string) (map[string]bool, error) {
-	entries, err := os.ReadDir(dir)
+// addRegularFiles notes the plain files in a directory under root: nothing else is
+// opened.
+func addRegularFiles(there map[string]bool, root, dir string) error {
+	entries, err := os.ReadDir(filepath.Join(root, dir))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	names := make(map[string]bool, len(entries))
 	for _, entry := range entries {
 		if entry.Type().IsRegular() {
-			names[entry.Name()] = true
+			there[filepath.Join(dir, entry.Name())] = true
 		}
 	}
-	return names, nil
+	return nil
 }
 
 func holds(file string, content []byte) bool {

@@ -30,8 +30,32 @@ func TestWrite_WhatStaysIsNotTouched(t *testing.T) {
 	for file, info := range h.files() {
 		changed := !os.SameFile(before[file], info)
 		name := strings.TrimSuffix(filepath.Base(file), "."+domain+".html")
-		if wanted := slices.Contains([]string{"index.html", "apps.json", "search", "review.prom"}, name); changed != wanted {
+		if wanted := slices.Contains([]string{"index.html", "apps.json", "made.json", "search", "review.prom"}, name); changed != wanted {
 			t.Errorf("after a change of search, %s was written again: %v", file, changed)
+		}
+	}
+}
+
+func TestWrite_WithoutItsMemoryWritesOnlyWhatDiffers(t *testing.T) {
+	h := newHost(t)
+	h.write(three())
+	before := h.files()
+	for _, memory := range []string{"", "{", "[]", `{"state/main.review.example.org.html": 1}`} {
+		if err := os.WriteFile(filepath.Join(h.dir, "made.json"), []byte(memory), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(h.dir, "state", "search."+domain+".html")); err != nil {
+			t.Fatal(err)
+		}
+		h.write(three())
+		for file, info := range h.files() {
+			name := strings.TrimSuffix(filepath.Base(file), "."+domain+".html")
+			if again := !os.SameFile(before[file], info); again && name != "made.json" && name != "search" {
+				t.Errorf("after the memory was %q, %s was written again", memory, file)
+			}
+		}
+		if !h.has("state/search." + domain + ".html") {
+			t.Error("a page that was lost did not come back")
 		}
 	}
 }

@@ -45,7 +45,7 @@ if (query) {
 		}
 		nothing.hidden = found > 0;
 		if (past) past.hidden = terms.length > 0;
-		count.textContent = terms.length ? `${found} of ${total} apps` : `${total} ${total === 1 ? "app" : "apps"}`;
+		count.textContent = terms.length ? `${found} of ${total} apps` : "";
 	};
 	const clear = () => {
 		query.value = "";

@@ -3,7 +3,8 @@ package pages
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
+	"os"
+	"strconv"
 	"strings"
 )
 
@@ -11,12 +12,11 @@ import (
 // reads whatever ends in .prom: a file half written does not. Its directory is the
 // administrator's.
 func writeMetrics(file string, content []byte) error {
-	dir, name := filepath.Split(file)
-	there, err := regularFiles(dir)
-	if err == nil && !(there[name] && holds(file, content)) {
-		err = replace(file, content)
+	info, err := os.Lstat(file)
+	if err == nil && info.Mode().IsRegular() && holds(file, content) {
+		return nil
 	}
-	if err != nil {
+	if err := replace(file, content); err != nil {
 		return fmt.Errorf("write metrics: %w", err)
 	}
 	return nil
@@ -80,5 +80,5 @@ func (m *exposition) sample(name string, value int64, labels ...string) {
 	if len(labels) > 0 {
 		m.WriteString("}")
 	}
-	fmt.Fprintf(m, " %d\n", value)
+	m.WriteString(" " + strconv.FormatInt(value, 10) + "\n")
 }

@@ -10,8 +10,6 @@ package pages
 
 import (
 	"errors"
-	"fmt"
-	"path/filepath"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -22,6 +20,7 @@ import (
 //	index/apps.json    the same for programs
 //	state/HOST.html    in the place of an app that does not answer, or is gone
 //	robots.txt         for all hosts
+//	made.json          for the next write
 type Pages struct {
 	// Index is where a browser finds the index page, for links to it; "": there are none.
 	Index string
@@ -43,27 +42,28 @@ const robots = "User-agent: *\nDisallow: /\n"
 // touched; each other one is replaced atomically. What cannot be written keeps
 // nothing else from being written.
 func (p *Pages) Write(o review.Overview) error {
-	apps, ended := p.apps(o.Apps), p.endings(o.Ended)
-	index, err := p.index(apps, ended)
+	apps, ended := newApps(o.Apps), newEndings(o.Ended)
+	files, err := p.files(apps, ended)
 	if err != nil {
-		return fmt.Errorf("render the index page: %w", err)
+		return err
 	}
-	list, err := appsJSON(apps, ended)
-	if err != nil {
-		return fmt.Errorf("render apps.json: %w", err)
-	}
-	states, err := p.states(apps, ended)
-	if err != nil {
-		return fmt.Errorf("render the state pages: %w", err)
-	}
-	problems := []error{
-		writeFiles(p.dir, map[string][]byte{"robots.txt": []byte(robots)}),
-		writeFiles(filepath.Join(p.dir, "index"), map[string][]byte{"index.html": index, "apps.json": list}),
-		writeFiles(filepath.Join(p.dir, "state"), states),
-		p.removeStates(states),
-	}
+	err = p.update(files)
 	if p.metrics != "" {
-		problems = append(problems, writeMetrics(p.metrics, metrics(apps, len(ended))))
+		err = errors.Join(err, writeMetrics(p.metrics, metrics(apps, len(ended))))
 	}
-	return errors.Join(problems...)
+	return err
+}
+
+// files are all that are to be there but the metrics, by their path.
+func (p *Pages) files(apps []app, ended []ending) (map[string]file, error) {
+	lines, err := newList(apps, ended)
+	if err != nil {
+		return nil, err
+	}
+	all := lines.json()
+	files := p.states(apps, ended, lines)
+	files["robots.txt"] = file{nil, func() ([]byte, error) { return []byte(robots), nil }}
+	files["index/apps.json"] = file{all, func() ([]byte, error) { return all, nil }}
+	files["index/index.html"] = file{all, func() ([]byte, error) { return p.index(apps, ended) }}
+	return files, nil
 }

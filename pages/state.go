@@ -23,35 +23,34 @@ type statePage struct {
 	Ended   *ending
 }
 
-// states are the pages of all hosts, by file name. An app hides the end of an
-// earlier one of its name; what is not one label under the domain has no page.
-func (p *Pages) states(apps []app, ended []ending) (map[string][]byte, error) {
-	pages := make(map[string][]byte, len(apps)+len(ended))
-	add := func(host string, page statePage) error {
-		if _, there := pages[host+".html"]; there || !p.owns(host) {
-			return nil
+// states are the pages of all hosts. An app hides the end of an earlier one of its
+// name; what is not one label under the domain has no page.
+func (p *Pages) states(apps []app, ended []ending, lines list) map[string]file {
+	pages := make(map[string]file, len(apps)+len(ended))
+	add := func(host string, source []byte, page statePage) {
+		name := stateFile(host)
+		if _, there := pages[name]; !there && p.owns(host) {
+			pages[name] = file{source, func() ([]byte, error) { return p.state(page) }}
 		}
-		page.Head, page.Index = stateHead(), checkedLink(p.Index)
-		var b bytes.Buffer
-		if err := templates().ExecuteTemplate(&b, "state.html.tmpl", page); err != nil {
-			return err
-		}
-		pages[host+".html"] = b.Bytes()
-		return nil
 	}
 	for i := range apps {
 		a := &apps[i]
-		if err := add(a.host, statePage{App: a, Refresh: a.Deploying != nil || a.State == "deploying"}); err != nil {
-			return nil, err
-		}
+		add(a.host, lines.apps[i], statePage{App: a, Refresh: a.Deploying != nil || a.State == "deploying"})
 	}
 	for i := range ended {
-		if err := add(ended[i].host, statePage{Ended: &ended[i]}); err != nil {
-			return nil, err
-		}
+		add(ended[i].host, lines.ended[i], statePage{Ended: &ended[i]})
 	}
-	return pages, nil
+	return pages
 }
+
+func (p *Pages) state(page statePage) ([]byte, error) {
+	page.Head, page.Index = stateHead(), checkedLink(p.Index)
+	var b bytes.Buffer
+	err := templates().ExecuteTemplate(&b, "state.html.tmpl", page)
+	return b.Bytes(), err
+}
+
+func stateFile(host string) string { return "state/" + host + ".html" }
 
 // owns tells whether host is one label under the domain.
 func (p *Pages) owns(host string) bool {
@@ -62,21 +61,18 @@ func (p *Pages) owns(host string) bool {
 // generator is in all our pages, near their beginning.
 const generator = `<meta name="generator" content="review-executor">`
 
-// removeStates removes the state pages that are not wanted. Files that we have not
-// written stay.
-func (p *Pages) removeStates(wanted map[string][]byte) error {
-	dir := filepath.Join(p.dir, "state")
-	there, err := regularFiles(dir)
-	if err != nil {
-		return err
-	}
+// removeStates removes the state pages that are there and not wanted. Files that
+// we have not written stay.
+func (p *Pages) removeStates(there map[string]bool, wanted map[string]file) error {
 	var problems []error
 	for name := range there {
-		host, page := strings.CutSuffix(name, ".html")
-		if wanted[name] != nil || !page || !p.owns(host) || !ours(filepath.Join(dir, name)) {
+		host, page := strings.CutSuffix(strings.TrimPrefix(name, "state/"), ".html")
+		_, keep := wanted[name]
+		path := filepath.Join(p.dir, name)
+		if keep || !page || name != stateFile(host) || !p.owns(host) || !ours(path) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, fmt.Errorf("remove the page of %s: %w", host, err))
 		}
 	}

@@ -56,8 +56,8 @@ func TestState_OnlyHostsUnderTheDomainHaveAPage(t *testing.T) {
 			pages = append(pages, name)
 		}
 	}
-	if len(pages) != 4 || !h.has("state/good."+domain+".html") {
-		t.Errorf("the files are %q, not index.html, apps.json, robots.txt and the page of good", pages)
+	if len(pages) != 5 || !h.has("state/good."+domain+".html") {
+		t.Errorf("the files are %q, not index.html, apps.json, robots.txt, made.json and the page of good", pages)
 	}
 }
 

@@ -19,14 +19,18 @@ var sources embed.FS
 // write none.
 var templates = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
-		"short":   func(text string) string { return review.Printable(text, 120) },
-		"long":    func(text string) string { return review.Printable(text, 400) },
-		"commit":  func(sha string) string { return review.Printable(fmt.Sprintf("%.7s", sha), 7) },
-		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"human":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
-		"apps":    func(n int) string { return plural(n, "app") },
+		"short":  func(text string) string { return review.Printable(text, 120) },
+		"long":   func(text string) string { return review.Printable(text, 400) },
+		"commit": func(sha string) string { return review.Printable(fmt.Sprintf("%.7s", sha), 7) },
+		"time":   timeElement,
+		"apps":   func(n int) string { return plural(n, "app") },
 	}).ParseFS(sources, "*.html.tmpl"))
 })
+
+// timeElement says a time to programs and, without a script, to people.
+func timeElement(t time.Time) template.HTML {
+	return template.HTML(t.UTC().Format("<time datetime=\"2006-01-02T15:04:05Z\">2006-01-02 15:04 UTC</time>"))
+}
 
 // indexHead and stateHead are the policy, the style and the script of a page. The
 // policy allows just these, by their hashes, and nothing from anywhere.
