@@ -6,6 +6,7 @@ import (
 	"flag"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,6 +216,7 @@ func TestBrowser_SearchFindsAppsByAnyWord(t *testing.T) {
 		if nothing := eval[bool](b, `document.getElementById("nothing").offsetParent !== null`); nothing != (want == nil) {
 			t.Errorf("%q says that nothing was found: %v", query, nothing)
 		}
+		b.shoot("search-" + url.PathEscape(query))
 	}
 	eval[bool](b, "document.activeElement.blur(), true")
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -245,5 +247,25 @@ func TestBrowser_ThePolicyAllowsWhatIsOursAndNothingElse(t *testing.T) {
 	})()`)
 	if ran {
 		t.Error("a script that is not ours ran")
+	}
+}
+
+func TestBrowser_WithoutScriptsEverythingCanBeRead(t *testing.T) {
+	root, all := looks(t)
+	b := newBrowser(t, root)
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+	b.open(all["index-3"], 390, "light")
+	b.shoot("index-3-no-script")
+	if got := b.shown(); len(got) != 3 {
+		t.Errorf("the apps are %q", got)
+	}
+	if eval[bool](b, `document.getElementById("query").offsetParent !== null`) {
+		t.Error("there is a search that does nothing")
+	}
+	if text := eval[string](b, `document.querySelector("time").innerText`); text != "2026-11-21 09:00 UTC" {
+		t.Errorf("a time is said as %q", text)
 	}
 }

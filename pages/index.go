@@ -56,16 +56,17 @@ var states = []string{"live", "deploying", "failed", "stopping"}
 // tally says how many apps are in which state.
 func tally(apps []app) string {
 	count := countStates(apps)
-	parts := make([]string, 0, len(states)+1)
+	parts := make([]string, 0, len(states))
 	for _, state := range states {
 		if n := count[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
+	text := strings.Join(parts, ", ")
 	if n := liveFailures(apps); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d with a failed last deploy", n))
+		text += fmt.Sprintf("; the last deploy of %d failed", n)
 	}
-	return strings.Join(parts, ", ")
+	return text
 }
 
 func countStates(apps []app) map[string]int {
