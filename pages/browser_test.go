@@ -213,6 +213,11 @@ func TestBrowser_SearchFindsAppsByAnyWord(t *testing.T) {
 		if got := b.shown(); !slices.Equal(got, want) {
 			t.Errorf("%q shows %q, not %q", query, got, want)
 		}
+		if query == "feature/ shop" {
+			if number := eval[string](b, `document.querySelector("[data-project] .number").textContent`); number != "1 of 2 apps" {
+				t.Errorf("%q counts %q in the first project", query, number)
+			}
+		}
 		if nothing := eval[bool](b, `document.getElementById("nothing").offsetParent !== null`); nothing != (want == nil) {
 			t.Errorf("%q says that nothing was found: %v", query, nothing)
 		}

@@ -20,6 +20,7 @@ if (query) {
 	const words = (element) => [...element.querySelectorAll("[data-find]")].map((part) => part.textContent).join("\n");
 	const projects = [...document.querySelectorAll("[data-project]")].map((section) => ({
 		section,
+		number: section.querySelector(".number"),
 		apps: [...section.querySelectorAll("[data-app]")].map((item) => ({
 			item,
 			text: (words(section.querySelector("h2")) + "\n" + words(item) + "\n" + item.querySelector(".state").textContent).toLowerCase(),
@@ -30,10 +31,11 @@ if (query) {
 	const count = document.getElementById("count");
 	const nothing = document.getElementById("nothing");
 
+	const plural = (n) => (n === 1 ? "1 app" : `${n} apps`);
 	const filter = () => {
 		const terms = query.value.toLowerCase().split(/\s+/).filter(Boolean);
 		let found = 0;
-		for (const { section, apps } of projects) {
+		for (const { section, number, apps } of projects) {
 			let here = 0;
 			for (const { item, text } of apps) {
 				item.hidden = !terms.every((term) => text.includes(term));
@@ -41,11 +43,12 @@ if (query) {
 				item.classList.toggle("first", !item.hidden && here === 1);
 			}
 			section.hidden = here === 0;
+			number.textContent = (here < apps.length ? `${here} of ` : "") + plural(apps.length);
 			found += here;
 		}
 		nothing.hidden = found > 0;
 		if (past) past.hidden = terms.length > 0;
-		count.textContent = terms.length ? `${found} of ${total} apps` : "";
+		count.textContent = terms.length ? `${found} of ${plural(total)}` : "";
 	};
 	const clear = () => {
 		query.value = "";
