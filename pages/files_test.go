@@ -109,6 +109,25 @@ func TestWrite_ReplacesWhatIsNoFile(t *testing.T) {
 	}
 }
 
+func TestWrite_NoLinkLeadsOutOfTheDirectory(t *testing.T) {
+	h := newHost(t)
+	elsewhere := t.TempDir()
+	if err := os.MkdirAll(h.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, sub := range []string{"index", "state"} {
+		if err := os.Symlink(elsewhere, filepath.Join(h.dir, sub)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Write(three()); err == nil {
+		t.Error("no error, although the directories are links")
+	}
+	if entries, err := os.ReadDir(elsewhere); err != nil || len(entries) != 0 {
+		t.Errorf("elsewhere there is %v, %v", entries, err)
+	}
+}
+
 func TestWrite_EverybodyMayReadWhateverTheUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	h := newHost(t)

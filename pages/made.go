@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 )
 
 // file is one that is to be there: what it is made of, and how. The same source
@@ -27,52 +26,48 @@ const madeFile = "made.json"
 // update brings the files, by their path under dir, to their sources. What cannot
 // be written keeps no other from being written.
 func (p *Pages) update(files map[string]file) error {
-	there := map[string]bool{}
-	for _, sub := range []string{"", "index", "state"} {
-		if err := makeDir(filepath.Join(p.dir, sub)); err != nil {
-			return err
-		}
-		if err := addRegularFiles(there, p.dir, sub); err != nil {
-			return err
-		}
+	root, err := openRoot(p.dir, "index", "state")
+	if err != nil {
+		return err
 	}
-	before := p.loadMade(there)
-	now := make(made, len(files))
+	defer root.Close()
+	there, err := regularFiles(root, ".", "index", "state")
+	if err != nil {
+		return err
+	}
 	salt := p.salt()
+	before, now := loadMade(root, there), make(made, len(files))
 	var problems []error
 	for name, f := range files {
-		print := fingerprint(salt, f.source)
-		if !there[name] || before[name] != print {
-			if err := p.bring(name, f, there[name]); err != nil {
+		mark := fingerprint(salt, f.source)
+		if salt == "" || !there[name] || before[name] != mark {
+			if err := bring(root, name, f, there[name]); err != nil {
 				problems = append(problems, err)
 				continue
 			}
 		}
-		now[name] = print
+		now[name] = mark
 	}
 	if !maps.Equal(before, now) {
-		problems = append(problems, p.saveMade(now))
+		problems = append(problems, now.save(root))
 	}
-	return errors.Join(append(problems, p.removeStates(there, files))...)
+	return errors.Join(append(problems, p.removeStates(root, there, files))...)
 }
 
 // bring renders the file, and writes it if it is not like that already.
-func (p *Pages) bring(name string, f file, there bool) error {
+func bring(root *os.Root, name string, f file, there bool) error {
 	content, err := f.render()
 	if err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
-	path := filepath.Join(p.dir, name)
-	if there && holds(path, content) {
+	if there && holds(root, name, content) {
 		return nil
 	}
-	if err := replace(path, content); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return replace(root, name, content)
 }
 
-// salt is what all files depend on: the program and its settings.
+// salt is what all files depend on: the program and its settings; "": the program
+// cannot be told from another, so all is rendered and compared.
 func (p *Pages) salt() string {
 	info, err := os.Stat("/proc/self/exe")
 	if err != nil {
@@ -89,22 +84,22 @@ func fingerprint(salt string, source []byte) string {
 }
 
 // loadMade is empty if it cannot be read: then all is rendered and compared.
-func (p *Pages) loadMade(there map[string]bool) made {
+func loadMade(root *os.Root, there map[string]bool) made {
 	m := made{}
-	if !there[madeFile] || p.salt() == "" {
+	if !there[madeFile] {
 		return m
 	}
-	data, err := os.ReadFile(filepath.Join(p.dir, madeFile))
+	data, err := root.ReadFile(madeFile)
 	if err != nil || json.Unmarshal(data, &m) != nil {
 		return made{}
 	}
 	return m
 }
 
-func (p *Pages) saveMade(m made) error {
+func (m made) save(root *os.Root) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(p.dir, madeFile), append(data, '\n'))
+	return replace(root, madeFile, append(data, '\n'))
 }

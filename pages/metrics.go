@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // writeMetrics replaces the file for node exporter's textfile collector, which
@@ -13,10 +16,12 @@ import (
 // administrator's.
 func writeMetrics(file string, content []byte) error {
 	info, err := os.Lstat(file)
-	if err == nil && info.Mode().IsRegular() && holds(file, content) {
-		return nil
+	if err == nil && info.Mode().IsRegular() {
+		if present, err := os.ReadFile(file); err == nil && bytes.Equal(present, content) {
+			return nil
+		}
 	}
-	if err := replace(file, content); err != nil {
+	if err := renameio.WriteFile(file, content, 0o644, everybody, renameio.WithTempDir(filepath.Dir(file))); err != nil {
 		return fmt.Errorf("write metrics: %w", err)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"gitlab.com/review-executor/review-executor/review"
@@ -63,24 +62,23 @@ const generator = `<meta name="generator" content="review-executor">`
 
 // removeStates removes the state pages that are there and not wanted. Files that
 // we have not written stay.
-func (p *Pages) removeStates(there map[string]bool, wanted map[string]file) error {
+func (p *Pages) removeStates(root *os.Root, there map[string]bool, wanted map[string]file) error {
 	var problems []error
 	for name := range there {
 		host, page := strings.CutSuffix(strings.TrimPrefix(name, "state/"), ".html")
 		_, keep := wanted[name]
-		path := filepath.Join(p.dir, name)
-		if keep || !page || name != stateFile(host) || !p.owns(host) || !ours(path) {
+		if keep || !page || name != stateFile(host) || !p.owns(host) || !ours(root, name) {
 			continue
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, fmt.Errorf("remove the page of %s: %w", host, err))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-func ours(file string) bool {
-	f, err := os.Open(file)
+func ours(root *os.Root, name string) bool {
+	f, err := root.Open(name)
 	if err != nil {
 		return false
 	}
