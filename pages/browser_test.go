@@ -158,7 +158,7 @@ func (b browser) shoot(name string) {
 	if *screenshots == "" {
 		return
 	}
-	image := value(b, chromedp.CaptureScreenshot())
+	image := value(b, chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), image, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
@@ -209,6 +209,7 @@ func TestBrowser_SearchFindsAppsByAnyWord(t *testing.T) {
 		"LOGIN":             {"login-form"},
 		"web/":              {"search"},
 		"boris":             {"search"},
+		"failed":            {"login-form"},
 		"anna shop pinned":  {"main"},
 		"feature/":          {"login-form", "search"},
 		"feature/ shop":     {"login-form"},

@@ -2,14 +2,18 @@
 const units = [["year", 31536000], ["month", 2592000 * 2], ["day", 86400 * 2], ["hour", 3600], ["minute", 60]];
 const lengths = { year: 31536000, month: 2592000, day: 86400, hour: 3600, minute: 60 };
 const relative = new Intl.RelativeTimeFormat("en");
-const times = [...document.querySelectorAll("time")].map((element) => ({ element, at: Date.parse(element.dateTime) }));
+const times = [...document.querySelectorAll("time")].map((element) => ({
+	element,
+	at: Date.parse(element.dateTime),
+	overdue: element.parentElement.hasAttribute("data-ends") ? "now" : "",
+}));
 for (const { element } of times) element.title = element.textContent;
 
 function humanise() {
-	for (const { element, at } of times) {
+	for (const { element, at, overdue } of times) {
 		const seconds = (at - Date.now()) / 1000;
 		const [unit] = units.find(([, from]) => Math.abs(seconds) >= from) ?? [];
-		element.textContent = unit ? relative.format(Math.trunc(seconds / lengths[unit]), unit) : "just now";
+		element.textContent = seconds < 0 && overdue ? overdue : unit ? relative.format(Math.trunc(seconds / lengths[unit]), unit) : "just now";
 	}
 }
 humanise();
@@ -55,7 +59,10 @@ if (query) {
 		filter();
 		query.focus();
 	};
-	query.addEventListener("input", filter);
+	query.addEventListener("input", () => {
+		filter();
+		scrollTo(0, 0); // to the first that was found
+	});
 	document.getElementById("clear").addEventListener("click", clear);
 	document.addEventListener("keydown", (event) => {
 		if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && event.target !== query) {
