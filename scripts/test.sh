@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
 
-scripts/install.sh
-unformatted=$(gofmt -l cmd apache executor internal podman review runner)
+scripts/install.sh chromium
+unformatted=$(gofmt -l cmd apache executor internal pages podman review runner)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 make --no-print-directory lint
 
@@ -22,6 +22,13 @@ if [ ! -e "$ci_local/done" ] && command -v npm >/dev/null; then
 	npm install --silent --no-save --ignore-scripts --prefix "$ci_local" gitlab-ci-local@4.73.0 >/dev/null && touch "$ci_local/done"
 fi
 export GITLAB_CI_LOCAL=$ci_local/node_modules/.bin/gitlab-ci-local
+
+# The accessibility check of the pages.
+axe_core=${XDG_CACHE_HOME:-$HOME/.cache}/review-executor/axe-core-4.14.1
+export AXE_CORE=$axe_core/node_modules/axe-core/axe.min.js
+if [ ! -e "$AXE_CORE" ] && command -v npm >/dev/null; then
+	npm install --silent --no-save --ignore-scripts --prefix "$axe_core" axe-core@4.14.1 >/dev/null || true
+fi
 
 echo "Running the tests; their output is in build/test.log"
 status=0

@@ -29,6 +29,8 @@ type Settings struct {
 	StateDir string `toml:"state_dir"`
 	// Pattern of the apps' host names. It knows {environment}, {project} (the last part of the project's path) and {domain}.
 	Hostname review.Hostname `toml:"hostname"`
+	// File for Prometheus's node exporter (textfile collector), ending in .prom. "" is none.
+	MetricsFile string `toml:"metrics_file"`
 	// The Podman service.
 	Podman Podman `toml:"podman"`
 	// The web server.
@@ -198,6 +200,9 @@ func (s Settings) problems() []error {
 		check("state_dir", fmt.Errorf("%q is not an absolute path", s.StateDir))
 	}
 	check("hostname", s.Hostname.Check())
+	if s.MetricsFile != "" && (!filepath.IsAbs(s.MetricsFile) || filepath.Ext(s.MetricsFile) != ".prom") {
+		check("metrics_file", fmt.Errorf("%q is not an absolute path that ends in .prom", s.MetricsFile))
+	}
 	if !strings.HasPrefix(s.Podman.Socket, "unix:///") && !strings.HasPrefix(s.Podman.Socket, "ssh://") && !strings.HasPrefix(s.Podman.Socket, "tcp://") {
 		check("podman.socket", fmt.Errorf("%q is not an address such as unix:///run/user/999/podman/podman.sock", s.Podman.Socket))
 	}

@@ -11,6 +11,7 @@ import (
 	"gitlab.com/review-executor/review-executor/apache"
 	"gitlab.com/review-executor/review-executor/executor"
 	"gitlab.com/review-executor/review-executor/gitlab"
+	"gitlab.com/review-executor/review-executor/pages"
 	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -30,10 +31,12 @@ var afterStep = func() {}
 // newLifecycle puts the parts together that deploy and stop apps. engine may
 // be nil for what touches no container, and forge where GitLab is not asked.
 func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log logrus.FieldLogger) *review.Lifecycle {
+	front := apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites"), s.logins())
 	l := &review.Lifecycle{
 		Records:   review.NewRecords(s.StateDir),
 		Forge:     forge,
-		Front:     apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites"), s.logins()),
+		Front:     front,
+		Pages:     newPages(s, front),
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,
@@ -51,6 +54,13 @@ func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log log
 		l.Notes = &review.Notes{Login: s.GitLab.Login}
 	}
 	return l
+}
+
+// newPages are what Apache sends beside the apps, in its own directory.
+func newPages(s Settings, front *apache.Front) *pages.Pages {
+	p := pages.New(s.Apache.WWW(), s.Domain, s.MetricsFile)
+	p.Index = front.URL(s.Domain)
+	return p
 }
 
 // newForge is nil if no GitLab is configured.
