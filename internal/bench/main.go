@@ -53,6 +53,7 @@ func run(parts []string) error {
 		{"load", (*bench).load},
 		{"byhand", (*bench).loadByHand},
 		{"records", (*bench).recorded},
+		{"front", (*bench).front},
 		{"sync", (*bench).synced},
 		{"webhooks", (*bench).webhooks},
 	} {
