@@ -169,11 +169,17 @@ func (h *Host) Leftovers(t testing.TB) []string {
 			t.Fatal(err)
 		}
 		for _, name := range found {
-			// Podman 5 has a mount point for every user, and the front the key of its tickets.
-			if !strings.Contains(name, "/tmp/intermediate-mountpoint-") && !strings.HasSuffix(name, "/vhosts/.ticket-key") {
+			// Podman 5 has a mount point for every user, and the front the key of its tickets. A failed
+			// deploy is told of for three days.
+			if !failedDeploy(name) && !strings.Contains(name, "/tmp/intermediate-mountpoint-") && !strings.HasSuffix(name, "/vhosts/.ticket-key") {
 				left = append(left, name)
 			}
 		}
 	}
 	return left
+}
+
+func failedDeploy(file string) bool {
+	data, err := os.ReadFile(file)
+	return err == nil && strings.Contains(file, "/state/attempts/") && strings.Contains(string(data), `"failed":true`)
 }
