@@ -110,6 +110,9 @@ func TestPages_FirstDeployThatFailedIsShownForDays(t *testing.T) {
 	}
 	w.syncs()
 	w.shown(p, "login")
+	if app, err := w.Find(t.Context(), "login"); err != nil || app.ProjectID != 42 { // so that it can be stopped by hand
+		t.Errorf("%+v, %v", app, err)
+	}
 	w.age("login", 4*24*time.Hour)
 	w.syncs()
 	if o := p.last(); len(o.Apps) != 0 {

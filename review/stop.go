@@ -43,7 +43,7 @@ func (l *Lifecycle) Stop(ctx context.Context, app App, why string, log *Log) err
 }
 
 // Find returns the app of that name: from its record, or, without one, as far
-// as the containers of a stop that was killed still tell of it.
+// as a deploy that failed or the containers of a stop that was killed still tell of it.
 func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 	record, err := l.Records.Load(name)
 	if err != nil {
@@ -51,6 +51,9 @@ func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 	}
 	if record != nil {
 		return record.App, nil
+	}
+	if attempt, found := l.Records.attempts()[name]; found {
+		return attempt.App, nil
 	}
 	left, err := l.Containers.Objects(ctx, map[string]string{LabelApp: name})
 	if err != nil {
