@@ -91,7 +91,7 @@ stop() {
 	"$demo/podman" volume ls --quiet || true
 	"$demo/podman" network ls --quiet --filter label=review-executor.role || true
 	find "$demo/vhosts" -name 'app-*'
-	find "$demo/state" -type f -not -path '*/ended/*' # how each has ended is remembered for a month
+	find "$demo/state" -type f -not -path '*/ended/*' -not -name front.json # how each has ended is remembered, and the runs are counted
 	cd "$root"
 	scripts/host.sh down "$(readlink "$demo")"
 	rm -f "$demo"
