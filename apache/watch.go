@@ -79,7 +79,7 @@ func (f *Front) release(ctx context.Context, client *http.Client, host string) (
 		return "", err
 	}
 	resp.Body.Close()
-	if resp.StatusCode == http.StatusInternalServerError {
+	if resp.StatusCode == http.StatusInternalServerError && f.cfg.Login == LoginPassword {
 		return "", errors.New("it answers 500 to a password; Apache's own user must be able to read apache.htpasswd")
 	}
 	return resp.Header.Get("X-Review-Release"), nil
