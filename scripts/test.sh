@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 
 scripts/install.sh
+scripts/install.sh chromium || echo "Without Chromium, its tests are skipped."
 unformatted=$(gofmt -l cmd apache executor internal podman review runner)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 make --no-print-directory lint
