@@ -44,7 +44,7 @@ type Config struct {
 	TLSKey string `toml:"tls_key"`
 	// How long an app may be silent within an answer, an event stream or a WebSocket.
 	Timeout time.Duration `toml:"timeout"`
-	// The largest body of a request. "0" is any.
+	// The largest body of a request, of those that tell their length. "0" is any.
 	MaxUpload review.Bytes `toml:"max_upload"`
 	// File of all apps' requests, which "review-executor logs APP --access" reads. "" is none.
 	AccessLog string `toml:"access_log"`

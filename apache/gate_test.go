@@ -449,7 +449,9 @@ func TestState_PageInPlaceOfADeadApp(t *testing.T) {
 	if got := visit(t, "POST", "login", "/hook"); got.Status != 503 || strings.Contains(got.Body, "group/shop") {
 		t.Errorf("a webhook: %d %q", got.Status, got.Body)
 	}
-	own := answers(t, "own", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "the app's own words", http.StatusServiceUnavailable) })
+	own := answers(t, "own", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the app's own words", http.StatusServiceUnavailable)
+	})
 	apply(t, f, own)
 	if got := visit(t, "GET", "own", "/", "Authorization", password); got.Status != 503 || got.Body != "the app's own words\n" {
 		t.Errorf("an app's own 503: %d %q", got.Status, got.Body)
