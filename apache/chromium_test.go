@@ -161,7 +161,7 @@ func TestChromium_LogsInOnceAndTheAppWorks(t *testing.T) {
 	apply(t, f.Front, webApp(t, "login"), webApp(t, "cart"))
 	for range 10 {
 		c := newChromium(t, f)
-		c.visit(accessLog(t), func() string { return accessLog(t) })
+		c.visit(requestLog(t), func() string { return requestLog(t) })
 		if err := c.close(); err != nil {
 			t.Error(err)
 		}
@@ -177,7 +177,7 @@ func TestChromium_LogsInOnceAndTheAppWorks(t *testing.T) {
 }
 
 // visit is what a user does with two apps. before is the access log up to here.
-func (c *chromium) visit(before string, accessLog func() string) {
+func (c *chromium) visit(before string, requestLog func() string) {
 	c.open("login")
 	c.script("page", `document.title`, "login")
 	c.script("style sheet", `getComputedStyle(document.body).color`, "rgb(1, 2, 3)")
@@ -222,7 +222,7 @@ func (c *chromium) visit(before string, accessLog func() string) {
 		if c.asked[name] != 1 {
 			c.problem("%s asked %d times for the password", name, c.asked[name])
 		}
-		if refused := refusals(accessLog()[len(before):], name); len(refused) != 1 {
+		if refused := refusals(requestLog()[len(before):], name); len(refused) != 1 {
 			c.problem("401 %d times:\n%s", len(refused), strings.Join(refused, "\n"))
 		}
 	}
@@ -261,7 +261,7 @@ func cookiesStayAtHome(ctx context.Context) error {
 	return nil
 }
 
-func accessLog(t *testing.T) string {
+func requestLog(t *testing.T) string {
 	t.Helper()
 	log, err := os.ReadFile(testConfig().AccessLog)
 	if err != nil {
