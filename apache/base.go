@@ -16,7 +16,7 @@ const moduleDir = "/usr/lib/apache2/modules"
 var (
 	modules = []string{
 		"log_config", "alias", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user",
-		"dir", "env", "headers", "mime", "proxy", "proxy_http", "remoteip", "reqtimeout", "rewrite", "setenvif",
+		"dir", "env", "headers", "lua", "mime", "proxy", "proxy_http", "remoteip", "reqtimeout", "rewrite", "setenvif",
 	}
 	tlsModules = []string{"socache_shmcb", "ssl", "http2"}
 )

@@ -84,11 +84,17 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 		want[siteFile(app)] = before[siteFile(app)]
 	}
 	changes := difference(before, want)
-	if len(changes) == 0 && !f.reloadDue() {
+	script := f.scriptDiffers()
+	if len(changes) == 0 && !script && !f.reloadDue() {
 		return refused, nil
 	}
 	if err := f.noteReloadDue(); err != nil {
 		return nil, err
+	}
+	if script {
+		if err := f.writeScript(); err != nil {
+			return nil, err
+		}
 	}
 	if err := f.write(changes); err != nil {
 		return nil, errors.Join(err, f.restore(before, changes))

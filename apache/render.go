@@ -107,12 +107,16 @@ type renderer struct {
 	*Front
 	template *template.Template // of an app
 	tickets  tickets
+	script   string // of the gate; "": none
 }
 
 func (f *Front) newRenderer(now time.Time) (r renderer, err error) {
 	r.Front = f
 	if r.template, err = vhostTemplate(f.cfg); err != nil {
 		return r, err
+	}
+	if f.cfg.remembersPasswords() {
+		r.script = f.cfg.script()
 	}
 	r.tickets, err = newTickets(f.cfg, now)
 	return r, err
@@ -148,6 +152,8 @@ type Vhost struct {
 	Site   review.Site
 	// Cookie is the name of the ticket's, Ticket its value today and LastTicket yesterday.
 	Cookie, Ticket, LastTicket string
+	// Script remembers right passwords; "": none can.
+	Script string
 	// ProjectLogin names the provider of the project's own users; "": it has none.
 	ProjectLogin string
 }
@@ -204,6 +210,7 @@ func (f renderer) vhost(host, project string) Vhost {
 	if v.Scheme == "https" {
 		v.Cookie = "__Host-review-ticket"
 	}
+	v.Script = f.script
 	if f.logins[project] != "" {
 		v.ProjectLogin = projectLogin(project)
 	}

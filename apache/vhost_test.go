@@ -51,6 +51,7 @@ func TestRender_Golden(t *testing.T) {
 		r := renderer{
 			Front:    New(cfg, "review.example.org", "/var/lib/review-executor/sites", map[string]string{"group/shop": "/etc/review-executor/shop.htpasswd"}),
 			template: templates(),
+			script:   map[bool]string{true: cfg.script()}[cfg.Login == LoginPassword],
 			tickets:  tickets{key: []byte("of the golden files"), day: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), own: map[string]string{}},
 		}
 		for file, site := range map[string]review.Site{name + ".conf": site, name + "-static.conf": static} {

@@ -110,7 +110,7 @@ start_apache() {
 		echo "PidFile $dir/apache/pid"
 		echo "ErrorLog $dir/apache.log"
 		echo "ServerName localhost"
-		for module in mpm_event alias auth_basic authn_core authn_file authz_core authz_host authz_user dir env headers http2 mime \
+		for module in mpm_event alias auth_basic authn_core authn_file authz_core authz_host authz_user dir env headers http2 lua mime \
 			proxy proxy_http remoteip reqtimeout rewrite setenvif socache_shmcb ssl; do
 			[ -e "$modules/mod_$module.so" ] && echo "LoadModule ${module}_module $modules/mod_$module.so"
 		done
