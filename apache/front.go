@@ -69,7 +69,7 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 	if err != nil {
 		return nil, err
 	}
-	if err := f.checkAccessLog(); err != nil {
+	if err := f.checkUnseen(); err != nil {
 		return nil, err
 	}
 	r, err := f.newRenderer(time.Now())
@@ -82,6 +82,10 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 	}
 	for _, app := range append(keep, slices.Collect(maps.Keys(refused))...) {
 		want[siteFile(app)] = before[siteFile(app)]
+	}
+	generation, err := r.renderGeneration(want)
+	if err != nil {
+		return nil, err
 	}
 	changes := difference(before, want)
 	script := f.scriptDiffers()
@@ -102,30 +106,16 @@ func (f *Front) Apply(ctx context.Context, sites []review.Site, keep []string) (
 	if err := f.settle(ctx, before, changes, refused); err != nil {
 		return nil, errors.Join(err, f.restore(before, changes))
 	}
+	listened := f.listens()
 	if err := f.reload(ctx); err != nil {
 		return nil, errors.Join(err, f.restore(before, changes))
 	}
+	if listened && f.ended(ctx, generation) {
+		err := errors.Join(errEnded, f.restore(before, changes))
+		_ = f.reload(ctx) // some ways to reload start what does not run
+		return nil, err
+	}
 	return refused, f.noteReloaded()
-}
-
-// checkAccessLog looks at what configtest does not: an Apache that cannot open a log
-// when it is reloaded ends.
-func (f *Front) checkAccessLog() error {
-	if f.cfg.AccessLog == "" {
-		return nil
-	}
-	dir, err := os.Stat(filepath.Dir(f.cfg.AccessLog))
-	file, _ := os.Stat(f.cfg.AccessLog)
-	isDir := func(info fs.FileInfo) bool { return info != nil && info.IsDir() }
-	if !errors.Is(err, fs.ErrNotExist) && (err != nil || isDir(dir)) && !isDir(file) {
-		return nil
-	}
-	return &review.Failure{
-		What:  fmt.Sprintf("Apache could not write its log %s (apache.access_log)", f.cfg.AccessLog),
-		Cause: errors.New("its directory is missing, or it is a directory itself"),
-		State: "Apache was not reloaded, and the previous configuration is still serving",
-		Hint:  "not your branch: the host's administrator should make the directory, or name another file",
-	}
 }
 
 // read returns the files that we wrote and that Apache reads.
@@ -208,6 +198,9 @@ func (f *Front) settle(ctx context.Context, before, changes files, refused map[s
 		if err != nil || verdict == nil {
 			return err
 		}
+		if len(refused) >= manyRefused {
+			return f.systematic(verdict)
+		}
 		app, isApp := siteOf(verdict.file)
 		if _, changed := changes[verdict.file]; !isApp || !changed {
 			return f.foreign(verdict)
@@ -217,6 +210,24 @@ func (f *Front) settle(ctx context.Context, before, changes files, refused map[s
 		}
 		delete(changes, verdict.file)
 		refused[app] = verdict
+	}
+}
+
+// manyRefused is how many files Apache may refuse one after the other; then it is
+// no single app's doing.
+const manyRefused = 3
+
+// systematic is the failure for a fault that every virtual host of ours has.
+func (f *Front) systematic(verdict *verdict) error {
+	hint := fmt.Sprintf("not your branch: the host's administrator should see what %q says; \"review-executor apache-config\" prints the modules that are needed", strings.Join(f.cfg.Configtest, " "))
+	if f.cfg.VhostTemplate != "" {
+		hint = "not your branch: the host's administrator should mend apache.vhost_template, " + f.cfg.VhostTemplate
+	}
+	return &review.Failure{
+		What:  "Apache refuses one virtual host after the other",
+		Lines: strings.Split(verdict.output, "\n"),
+		State: "all are as before and the previous configuration is still serving",
+		Hint:  hint,
 	}
 }
 

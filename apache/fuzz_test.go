@@ -90,7 +90,7 @@ func FuzzVhost(f *testing.F) {
 		}
 		site := review.Site{Name: name, Host: hostname, Project: project, Release: release, Backend: backend, Root: root, PublicPaths: []string{public}}
 		front := New(cfg, domain, sites(), map[string]string{project: htpasswd})
-		if front.checkAccessLog() != nil {
+		if front.checkUnseen() != nil {
 			return
 		}
 		if _, err := renders(t, front).renderSite(site); err != nil || public == "/" {

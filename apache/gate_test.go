@@ -127,6 +127,12 @@ func TestGate_TicketStandsForThePassword(t *testing.T) {
 	if got := visit(t, "GET", "docs", "/", "Cookie", ticket(t, "docs")); got.Status != 200 || got.Body != "the docs" {
 		t.Errorf("files: %d %q", got.Status, got.Body)
 	}
+	// As two lines, or from a proxy that joins them.
+	for _, joined := range []string{"a=b, " + mine, mine + ", a=b", mine + " ; a=b"} {
+		if got := visit(t, "GET", "login", "/", "Cookie", joined); got.Status != 200 || strings.Contains(got.Body, "review-ticket") || !strings.Contains(got.Body, "a=b") {
+			t.Errorf("%q: %d %q", joined, got.Status, got.Body)
+		}
+	}
 	for _, forged := range []string{"review-ticket=", "review-ticket=x", mine + "0", "x" + mine, "a=" + mine, mine[:len(mine)-1], strings.ToUpper(mine)} {
 		if got := visit(t, "GET", "login", "/", "Cookie", forged); got.Status != 401 {
 			t.Errorf("%q: %d", forged, got.Status)
@@ -327,6 +333,7 @@ func TestIsolation_CookiesStayWithTheirHost(t *testing.T) {
 			w.Header()["Set-Cookie"] = append(w.Header()["Set-Cookie"], cookie)
 		}
 		w.Header().Set("Alt-Svc", `h2=":8443"`)
+		w.Header().Set("Clear-Site-Data", `"cookies"`)
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		if r.URL.Path == "/missing" {
 			w.WriteHeader(http.StatusNotFound)
@@ -348,7 +355,7 @@ func TestIsolation_CookiesStayWithTheirHost(t *testing.T) {
 		if len(got.Header.Values("Set-Cookie")) > len(sent) {
 			t.Errorf("%q", got.Header.Values("Set-Cookie"))
 		}
-		if got.Header.Get("Alt-Svc") != "" || got.Header.Get("Referrer-Policy") != "no-referrer" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
+		if got.Header.Get("Alt-Svc") != "" || got.Header.Get("Clear-Site-Data") != "" || got.Header.Get("Referrer-Policy") != "no-referrer" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("headers %v", got.Header)
 		}
 	}
@@ -371,7 +378,7 @@ func TestBackend_WhatTheVisitorSaysOfHimselfIsDropped(t *testing.T) {
 	site := answers(t, "echo", func(w http.ResponseWriter, r *http.Request) { _ = r.Header.Write(w) })
 	apply(t, f, site)
 	headers := []string{"Cookie", ticket(t, "echo"), "Connection", "X-Forwarded-For, X-Forwarded-Proto, X-Real-IP, close", "X-Forwarded-Proto", "https"}
-	for _, name := range append(foreignHeaders, "X-Real-IP", "X-Forwarded-Port") {
+	for _, name := range append(foreignHeaders, "X-Real-IP", "X-Forwarded-Port", "X_Review_Gate") {
 		if name != "Proxy-Authorization" {
 			headers = append(headers, name, "forged")
 		}
@@ -387,6 +394,34 @@ func TestBackend_WhatTheVisitorSaysOfHimselfIsDropped(t *testing.T) {
 	}
 	if got.Status != 200 || strings.Contains(got.Body, "forged") {
 		t.Errorf("%d\n%s", got.Status, got.Body)
+	}
+}
+
+func TestBackend_InterimAnswersPassNoHeaders(t *testing.T) {
+	f := newFront(t, testConfig())
+	site := answers(t, "hints", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b; Domain="+domain)
+		w.WriteHeader(http.StatusEarlyHints)
+		fmt.Fprint(w, "the page")
+	})
+	site.PublicPaths = []string{"/"}
+	apply(t, f, site)
+	if status, body := raw(t, "GET /", "hints."+domain); status != 200 || body != "the page" {
+		t.Errorf("%d %q", status, body)
+	}
+}
+
+func TestTickets_FileThatMayNotBeReadStillCounts(t *testing.T) {
+	file := t.TempDir() // may be looked at, and not be read
+	before := digest(file)
+	if err := os.WriteFile(filepath.Join(file, "new"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if before == "-" || digest(file) == before {
+		t.Errorf("%s, then %s", before, digest(file))
 	}
 }
 

@@ -185,10 +185,22 @@ func publicPattern(path string) string {
 }
 
 // foreignHeaders are what frameworks believe about a visitor or a path.
-var foreignHeaders = []string{
-	"Forwarded", "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Host", "X_Forwarded_Host", "X_Forwarded_Proto", "X-Forwarded-Server",
-	"X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X_Forwarded_Port", "X_Real_IP", "X-Client-IP", "X-Cluster-Client-IP",
-	"True-Client-IP", "CF-Connecting-IP", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "Front-End-Https", "Proxy", "Proxy-Authorization",
+var foreignHeaders = withUnderscores([]string{
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
+	"X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host",
+	"Front-End-Https", "Proxy", "Proxy-Authorization",
+}, "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP")
+
+// withUnderscores adds the spelling that many frameworks cannot tell from a name, of
+// those that are ours to set, too.
+func withUnderscores(names []string, ours ...string) []string {
+	all := slices.Clone(names)
+	for _, name := range slices.Concat(names, ours) {
+		if other := strings.ReplaceAll(name, "-", "_"); other != name {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // ForeignHeaders are request headers that no app gets as the visitor sent them.
@@ -272,6 +284,25 @@ func (f renderer) renderRest() (files, error) {
 		want[file] = content
 	}
 	return want, nil
+}
+
+// generationHost is a name that only we ask for.
+const generationHost = "generation.invalid"
+
+// renderGeneration adds a host that tells from outside which of our files Apache has
+// read: it answers with their digest.
+func (f renderer) renderGeneration(want files) (generation string, err error) {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(want[name]), want[name])
+	}
+	generation = hex.EncodeToString(sum.Sum(nil)[:8])
+	content, err := execute("generation", struct {
+		Vhost
+		Host, Generation string
+	}{f.vhost(f.domain, ""), generationHost, generation})
+	want["01-generation.conf"] = content
+	return generation, err
 }
 
 func execute(name string, data any) ([]byte, error) {

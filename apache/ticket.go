@@ -63,13 +63,16 @@ func (t tickets) of(host, own string) (today, yesterday string) {
 	return ticket(t.day), ticket(t.day.AddDate(0, 0, -1))
 }
 
-// digest is of a file's content; of none, or one that cannot be read, it is "-".
+// digest is of a file's content, or as much as may be known of one that we may not
+// read; of none it is "-".
 func digest(file string) string {
 	if file == "" {
 		return "-"
 	}
 	data, err := os.ReadFile(file)
-	if err != nil {
+	if info, statErr := os.Stat(file); err != nil && statErr == nil {
+		data = fmt.Appendf(nil, "%d %s", info.Size(), info.ModTime())
+	} else if err != nil {
 		return "-"
 	}
 	sum := sha256.Sum256(data)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -63,26 +64,88 @@ func notServing(site review.Site, address, got string, err error) error {
 	}
 }
 
-// release asks Apache, not the app: the gate answers 401 and names the release.
+// errEnded is what becomes of an Apache that cannot take its configuration although
+// configtest did.
+var errEnded = &review.Failure{
+	What:  "Apache has ended when it was reloaded",
+	State: "its virtual hosts are as before, but it may not run",
+	Hint:  "not your branch: the host's administrator should read Apache's error log, mend what it says, and see that Apache runs",
+}
+
+// listens tells whether anybody takes connections where Apache should.
+func (f *Front) listens() bool {
+	conn, err := net.DialTimeout("tcp", f.address(), time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+const (
+	// endedAfter is how long nobody must listen any more.
+	endedAfter = 2 * time.Second
+	// otherAfter is how long somebody else may answer in our place.
+	otherAfter = 3 * time.Second
+)
+
+// ended waits until Apache has taken the configuration, or has ended by it. That
+// somebody answers who does not know our hosts is for Serves to tell.
+func (f *Front) ended(ctx context.Context, generation string) bool {
+	client, began, refused := f.client(generationHost), time.Now(), time.Time{}
+	for ctx.Err() == nil {
+		header, err := f.ask(ctx, client, generationHost)
+		switch {
+		case err == nil && header.Get("X-Review-Front") == generation:
+			return false
+		case errors.Is(err, syscall.ECONNREFUSED):
+			if refused.IsZero() {
+				refused = time.Now()
+			}
+			if time.Since(refused) > endedAfter {
+				return true
+			}
+		default:
+			refused = time.Time{}
+			if time.Since(began) > otherAfter {
+				return false
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+	return false
+}
+
+// release is the release that Apache, not the app, has for the host: the gate answers
+// 401 and names it.
 func (f *Front) release(ctx context.Context, client *http.Client, host string) (string, error) {
+	header, err := f.ask(ctx, client, host)
+	return header.Get("X-Review-Release"), err
+}
+
+// ask asks Apache for the root of the host. With a password that is nobody's, the
+// answer is of the gate, or a fault of this machine: only then does Apache open the
+// file of users.
+func (f *Front) ask(ctx context.Context, client *http.Client, host string) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, f.cfg.listenScheme()+"://"+f.address()+"/", nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	req.Host = host
-	// Only with a password does Apache open the file of users. This one is
-	// nobody's, so the answer is 401 or a fault of the host.
 	req.SetBasicAuth("review-executor", "probe")
 	req.Header.Set("User-Agent", "review-executor")
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	resp.Body.Close()
 	if resp.StatusCode == http.StatusInternalServerError && f.cfg.Login == LoginPassword {
-		return "", errors.New("it answers 500 to a password; Apache's own user must be able to read apache.htpasswd")
+		return nil, errors.New("it answers 500 to a password; Apache's own user must be able to read apache.htpasswd")
 	}
-	return resp.Header.Get("X-Review-Release"), nil
+	return resp.Header, nil
 }
 
 func (f *Front) client(host string) *http.Client {

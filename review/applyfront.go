@@ -55,7 +55,7 @@ func (l *Lifecycle) applyFront(ctx context.Context) (refused map[string]error, e
 		return nil, err
 	}
 	maps.Copy(refused, damaged)
-	_ = l.writePages(records) // the apps do not depend on them
+	l.writePages(records) // the apps do not depend on them
 	return refused, nil
 }
 

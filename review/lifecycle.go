@@ -16,10 +16,13 @@ type Lifecycle struct {
 	Forge      Forge  // nil: GitLab cannot be asked
 	Notes      *Notes // nil: no comments on merge requests
 	Pages      Pages  // nil: none
-	Domain     string
-	Limits     Limits
-	Isolation  Isolation
-	Lifetime   Lifetime
+	// Unwritten, if set, is told why the pages could not be written. Nothing else
+	// fails by that.
+	Unwritten func(error)
+	Domain    string
+	Limits    Limits
+	Isolation Isolation
+	Lifetime  Lifetime
 	// Gone tells whether the owner of a pending release is no more. nil: it never is.
 	Gone func(owner string) bool
 	// Done, if set, is told every step that was done for an app.

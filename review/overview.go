@@ -77,15 +77,17 @@ func (l Lifetime) expires(r Record) time.Time {
 
 // writePages brings the pages to what there is. The front's lock must be held. Apps
 // whose record is damaged are not among the records, and not on the pages.
-func (l *Lifecycle) writePages(records []Record) error {
+func (l *Lifecycle) writePages(records []Record) {
 	if l.Pages == nil {
-		return nil
+		return
 	}
 	o, err := l.overview(records, time.Now())
-	if err != nil {
-		return err
+	if err == nil {
+		err = l.Pages.Write(o)
 	}
-	return l.Pages.Write(o)
+	if err != nil && l.Unwritten != nil {
+		l.Unwritten(err)
+	}
 }
 
 // showState brings the pages, and nothing else, to what there is. That this fails
@@ -100,6 +102,6 @@ func (l *Lifecycle) showState(ctx context.Context) {
 	}
 	defer unlock()
 	if records, _, err := l.Records.All(); err == nil {
-		_ = l.writePages(records)
+		l.writePages(records)
 	}
 }

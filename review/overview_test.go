@@ -152,8 +152,17 @@ func TestPages_KilledDeployIsNotShownForEver(t *testing.T) {
 func TestPages_ThatFailKeepNobodyFromDeploying(t *testing.T) {
 	w := newWorld(t)
 	w.Pages = &pages{fail: errors.New("the disk is full")}
+	said := 0
+	w.Unwritten = func(err error) {
+		if said++; err.Error() != "the disk is full" {
+			t.Error(err)
+		}
+	}
 	w.deployed(1, "one")
 	w.deployed(2, "two")
+	if said == 0 {
+		t.Error("nobody was told")
+	}
 	_ = os.RemoveAll(filepath.Join(w.dir, "attempts"))
 	w.write("attempts", "no directory")
 	w.deployed(3, "three")

@@ -23,6 +23,9 @@ refuses goes on as it was before, and the others are served.`,
 			if err != nil {
 				return err
 			}
+			if err := checkOwner(s); err != nil {
+				return err
+			}
 			refused, err := newLifecycle(s, nil, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
 			if err != nil {
 				return err

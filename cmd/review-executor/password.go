@@ -193,7 +193,11 @@ func usersFile(cmd *cobra.Command, project string) (s Settings, file string, err
 
 // applyUsers makes logins that were remembered before the change worth nothing.
 func applyUsers(cmd *cobra.Command, s Settings, done string) error {
-	refused, err := newLifecycle(s, nil, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
+	var refused map[string]error
+	err := checkOwner(s)
+	if err == nil {
+		refused, err = newLifecycle(s, nil, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
+	}
 	if err == nil && len(refused) == 0 {
 		return nil
 	}
@@ -202,7 +206,7 @@ func applyUsers(cmd *cobra.Command, s Settings, done string) error {
 		apps := slices.Sorted(maps.Keys(refused))
 		err = fmt.Errorf("these were refused: %s", strings.Join(apps, ", "))
 	}
-	return &review.Failure{What: "Apache's virtual hosts could not be brought to date", Cause: err, State: state, Hint: `mend it, then run "review-executor front"`}
+	return &review.Failure{What: "Apache's virtual hosts could not be brought to date", Cause: err, State: state, Hint: `mend it, then run "review-executor front", as the user to whom the state belongs`}
 }
 
 func usersFailure(file string, err error) error {

@@ -38,6 +38,9 @@ func pinCommand(pinned bool, cmd *cobra.Command) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := checkOwner(s); err != nil {
+			return err
+		}
 		l := newLifecycle(s, nil, nil, operatorLog(cmd)) // Podman is not asked
 		log := review.NewLog(cmd.OutOrStdout())
 		var failed []error

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -25,6 +30,28 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 	return loadSettings(file)
 }
 
+// checkOwner keeps root from writing where the state is another user's, who could then
+// change nothing of it any more.
+func checkOwner(s Settings) error {
+	info, err := os.Stat(s.StateDir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil // there is nothing yet, or the system says what is not allowed
+	}
+	stat, is := info.Sys().(*syscall.Stat_t)
+	if !is || stat.Uid == 0 {
+		return nil
+	}
+	name := strconv.Itoa(int(stat.Uid))
+	if owner, err := user.LookupId(name); err == nil {
+		name = owner.Username
+	}
+	return &review.Failure{
+		What:  fmt.Sprintf("the state of the apps, %s, belongs to %s, and root would leave files there that %s cannot use", s.StateDir, name, name),
+		State: "nothing was changed",
+		Hint:  fmt.Sprintf("run it as that user: sudo -u %s %s", name, strings.Join(os.Args, " ")),
+	}
+}
+
 // afterStep is where tests kill the process.
 var afterStep = func() {}
 
@@ -33,10 +60,13 @@ var afterStep = func() {}
 func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log logrus.FieldLogger) *review.Lifecycle {
 	front := apache.New(s.Apache, s.Domain, filepath.Join(s.StateDir, "sites"), s.logins())
 	l := &review.Lifecycle{
-		Records:   review.NewRecords(s.StateDir),
-		Forge:     forge,
-		Front:     front,
-		Pages:     newPages(s, front),
+		Records: review.NewRecords(s.StateDir),
+		Forge:   forge,
+		Front:   front,
+		Pages:   newPages(s, front),
+		Unwritten: func(err error) {
+			log.WithError(err).Warn("the index page and the pages of the apps' states could not be written")
+		},
 		Domain:    s.Domain,
 		Limits:    s.Limits,
 		Isolation: s.Isolation,
@@ -77,6 +107,9 @@ func connectedLifecycle(cmd *cobra.Command) (*review.Lifecycle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkOwner(s); err != nil {
+		return nil, err
+	}
 	engine, err := podman.Connect(cmd.Context(), s.Podman.Socket)
 	if err != nil {
 		return nil, err
@@ -88,6 +121,9 @@ func connectedLifecycle(cmd *cobra.Command) (*review.Lifecycle, error) {
 func newExecutor(ctx context.Context, cmd *cobra.Command) (*executor.Executor, error) {
 	s, err := settingsOf(cmd)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkOwner(s); err != nil {
 		return nil, err
 	}
 	engine, err := podman.Connect(ctx, s.Podman.Socket)
