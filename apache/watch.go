@@ -78,7 +78,7 @@ func (f *Front) listens() bool {
 	if err != nil {
 		return false
 	}
-	conn.Close()
+	_ = conn.Close()
 	return true
 }
 

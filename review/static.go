@@ -69,7 +69,7 @@ func (s *site) extract(archive io.Reader, into string) error {
 	if err != nil {
 		return fmt.Errorf("write site: %w", err)
 	}
-	defer root.Close()                             //nolint:errcheck // it was only read through
+	defer root.Close()
 	if err := root.Chmod(".", 0o755); err != nil { //nolint:gosec // whatever the umask says
 		return fmt.Errorf("write site: %w", err)
 	}
