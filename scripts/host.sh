@@ -182,6 +182,8 @@ down() {
 		pid=$(cat "$dir/apache/pid")
 		"$dir/apache.sh" -k stop >/dev/null 2>&1 || true
 		wait_gone "$pid"
+		# Where the first process had to be killed, the others are left.
+		pkill -KILL -f "apache2 -f $dir/apache.conf" 2>/dev/null || true
 	fi
 	if [ -e "$dir/podman" ]; then
 		"$dir/podman" rm --all --force --time 0 --volumes >/dev/null 2>&1 || true
