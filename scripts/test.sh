@@ -35,7 +35,7 @@ echo "Running the tests; their output is in build/test.log"
 status=0
 # One package at a time: the review hosts of root share the firewall of this machine.
 go test -p 1 -count=1 -shuffle=on -timeout=80m -v ./... >build/test.log 2>&1 || status=$?
-grep -E '^(ok|FAIL|panic:|\?) ' build/test.log || true
+grep -aE '^(ok|FAIL|panic:|\?) ' build/test.log || true
 # What each failed test said, which go test -v writes before its verdict.
 awk '
 	/^=== (RUN|CONT|NAME) / { test = $3; next }
@@ -43,8 +43,8 @@ awk '
 	/^ *--- / || /^(ok|FAIL|PASS|\?)/ { test = ""; next }
 	test { said[test] = said[test] $0 "\n" }
 ' build/test.log | cut -c1-1000
-if grep -q -- '--- SKIP' build/test.log; then
+if grep -aq -- '--- SKIP' build/test.log; then
 	echo "Skipped:"
-	grep -B 1 -- '--- SKIP' build/test.log
+	grep -a -B 1 -- '--- SKIP' build/test.log
 fi
 exit $status
