@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -155,9 +154,7 @@ func newPasswordList(project *string) *cobra.Command {
 
 func listUsers(cmd *cobra.Command, file string, users []string, output string) error {
 	if output == "json" {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(append([]string{}, users...))
+		return writeJSON(cmd.OutOrStdout(), append([]string{}, users...))
 	}
 	if len(users) == 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "No users in %s\n", file)
