@@ -37,7 +37,7 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	answer := "nothing yet"
+	answer := ""
 	again := started.Add(reachable)
 	for pause := firstProbes; ; pause = min(2*pause, probeEvery) {
 		healthy, got := probe(limited)
@@ -45,8 +45,10 @@ func (d *deploy) waitHealthy(ctx context.Context) error {
 			d.log.Step("health", "%s after %s", got, Since(started))
 			return nil
 		}
-		if limited.Err() == nil {
+		if limited.Err() == nil || answer == "" {
 			answer = got
+		}
+		if limited.Err() == nil {
 			if err := d.stillRunning(limited); err != nil {
 				return err
 			}
@@ -97,7 +99,10 @@ func (d *deploy) probeHTTP(ctx context.Context) (bool, string) {
 	req.Header.Set("X-Forwarded-Proto", scheme)
 	req.Header.Set("User-Agent", "review-executor")
 	resp, err := prober.Do(req)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // connected, and then nothing
+		return false, fmt.Sprintf("GET %s: no answer", path)
+	case err != nil:
 		return false, fmt.Sprintf("GET %s: %v", path, errors.Unwrap(err))
 	}
 	defer resp.Body.Close()

@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -40,6 +41,17 @@ func TestDeploy_UnhealthyReleaseIsNeverPublished(t *testing.T) {
 			w.isBack()
 		})
 	}
+}
+
+// TestDeploy_SilentAppIsToldAsSuch: it takes the connection and does not answer within
+// all the time that there is.
+func TestDeploy_SilentAppIsToldAsSuch(t *testing.T) {
+	w := newWorld(t)
+	w.engine.Answers = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	job := w.job(1, site("one"))
+	job.Settings.HealthTimeout = 300 * time.Millisecond
+	_, err := w.Deploy(t.Context(), job)
+	fails(t, err, review.Build, "was not healthy within 300ms", "the last answer: GET /: no answer", "0.0.0.0")
 }
 
 // TestDeploy_ContainerThatIsNotReachedIsMadeAnew: the app listens, but its port leads

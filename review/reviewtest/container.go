@@ -26,6 +26,7 @@ type container struct {
 	log     []string
 	server  *httptest.Server // nil: nothing is published
 	serves  bool             // it runs httpd
+	answers http.HandlerFunc // nil: with the image's files
 }
 
 // end lets go of the container's port.
@@ -49,7 +50,7 @@ func (e *Engine) Start(ctx context.Context, spec review.Container) (string, erro
 }
 
 func (e *Engine) start(spec review.Container) (string, *container, error) {
-	c := &container{Container: spec}
+	c := &container{Container: spec, answers: e.Answers}
 	if err := e.create(c); err != nil {
 		return "", nil, fmt.Errorf("create container %s: %w", spec.Name, err)
 	}
@@ -152,7 +153,11 @@ func (c *container) publish() error {
 	if err != nil {
 		return fmt.Errorf("publish port %d: %w", c.HostPort, review.ErrPortTaken)
 	}
-	c.server = httptest.NewUnstartedServer(http.FileServerFS(c.image.files))
+	answers := c.answers
+	if answers == nil {
+		answers = http.FileServerFS(c.image.files).ServeHTTP
+	}
+	c.server = httptest.NewUnstartedServer(answers)
 	_ = c.server.Listener.Close()
 	c.server.Listener = listener
 	c.server.Start()

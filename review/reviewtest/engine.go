@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -43,6 +44,8 @@ type Engine struct {
 	Fail Fault
 	// Consumes, if set, tells what a running container uses.
 	Consumes func(review.Container) review.Consumption
+	// Answers, if set, is what new containers answer instead of their image's files.
+	Answers http.HandlerFunc
 	// Made is when volumes and images are said to have been made; zero: now.
 	Made time.Time
 
