@@ -73,6 +73,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 	return app, d.run(ctx, fmt.Sprintf("Deploying review app %s", app.Name), []step{
 		{"recover", d.recover},
 		{"check room", d.checkRoom},
+		{"check space", d.checkSpace},
 		{"keep environment", d.saveSecrets},
 		{"make image", d.makeImage},
 		{"start companions", d.startCompanions},

@@ -78,6 +78,7 @@ func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log log
 		},
 	}
 	if engine != nil {
+		engine.StoreFile = filepath.Join(s.StateDir, "podman.json")
 		l.Containers = engine
 	}
 	if s.GitLab.Notes {
