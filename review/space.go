@@ -22,8 +22,7 @@ func (d *deploy) checkSpace(ctx context.Context) error {
 	}
 	space, err := d.Containers.Space(ctx)
 	if err != nil {
-		d.log.Line("WARNING: what the host has left is not known: %v", err)
-		return nil
+		return err
 	}
 	if short(space.Disk, d.Limits.DiskReserve) {
 		d.log.Line("The disk has %s left; removing what builds have left and nobody needs", space.Disk)
