@@ -63,7 +63,7 @@ func (a Apps) Orphans(ctx context.Context) []Finding {
 	for _, app := range slices.Sorted(maps.Keys(strays)) {
 		all = append(all, strays[app]...)
 	}
-	return warn(fmt.Sprintf("no record owns what there is of %d apps: %s", len(strays), some(all)), a.asRunner("sync", "--dry-run"), a.asRunner("sync", "--yes"))
+	return warn(fmt.Sprintf("no record owns what there is of %d apps: %s", len(strays), some(all)), a.asRunner("sync"))
 }
 
 func some(names []string) string {

@@ -22,8 +22,6 @@ type Engine struct {
 	DNSVersion       string
 	Driver           string // of its store
 	MountProgram     string // of its store; "": the kernel's own overlay
-	NativeDiff       bool
-	StorageConf      string
 	Store            string // directory
 	NetworkOfOneself string // pasta or slirp4netns: for a container that needs no other
 }
