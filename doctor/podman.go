@@ -61,7 +61,7 @@ func (p Podman) SocketAnswers(ctx context.Context) []Finding {
 	if _, err := exec.LookPath("podman"); err != nil && p.socketFile() != "" {
 		return fail("Podman is not installed", "apt-get install --yes podman uidmap passt netavark aardvark-dns fuse-overlayfs crun")
 	}
-	if p.socketFile() != p.systemdSocket() {
+	if p.Socket != p.User.Socket() {
 		return fail(seen) // another's; who has made it knows how
 	}
 	mend := []string{p.User.Systemctl("enable", "--now", "podman.socket")}
@@ -76,17 +76,9 @@ func (p Podman) SocketAnswers(ctx context.Context) []Finding {
 	return fail(seen, mend...)
 }
 
-// systemdSocket is where systemd has Podman's socket for the runner's user.
-func (p Podman) systemdSocket() string {
-	if p.User.isRoot() {
-		return "/run/podman/podman.sock"
-	}
-	return p.User.runtimeDir() + "/podman/podman.sock"
-}
-
 // SocketEnabled checks that Podman's socket comes back after a reboot.
 func (p Podman) SocketEnabled(ctx context.Context) []Finding {
-	if p.socketFile() != p.systemdSocket() {
+	if p.Socket != p.User.Socket() {
 		return skip("%s is not systemd's", p.Socket)
 	}
 	state, err := p.systemctl(ctx, "is-enabled", "podman.socket")

@@ -160,3 +160,11 @@ func hold(ctx context.Context, u User) (pid int, end func(), err error) {
 	}
 	return cmd.Process.Pid, func() { _, _ = cmd.Process.Kill(), cmd.Wait() }, nil
 }
+
+// Socket is where systemd has Podman's socket for this user.
+func (u User) Socket() string {
+	if u.isRoot() {
+		return "unix:///run/podman/podman.sock"
+	}
+	return "unix://" + u.runtimeDir() + "/podman/podman.sock"
+}

@@ -57,9 +57,8 @@ const (
 )
 
 // Silent tells which apps are recorded and not served, and why: the front does not answer
-// with their release, or, where stopped containers are not asleep, one of theirs does not
-// run. Apps that somebody works on are left out. It changes nothing and takes no lock.
-func (l *Lifecycle) Silent(ctx context.Context, asleep bool) (map[string]error, error) {
+// with their release, or one of their containers does not run. Apps that somebody works on are left out. It changes nothing and takes no lock.
+func (l *Lifecycle) Silent(ctx context.Context) (map[string]error, error) {
 	records, _, err := l.Records.All()
 	if err != nil {
 		return nil, err
@@ -70,7 +69,7 @@ func (l *Lifecycle) Silent(ctx context.Context, asleep bool) (map[string]error, 
 		return silent, nil
 	}
 	var there inventory
-	if l.Containers != nil && !asleep {
+	if l.Containers != nil {
 		if there, err = l.takeInventory(ctx); err != nil {
 			return nil, err
 		}
