@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,8 +73,15 @@ func (h Host) runners(file string, conf runnerFile) []Finding {
 		return fail(file+" has no runner that calls "+h.Program+": no job comes here", "printf '%s\\n' "+quote(h.section())+" # goes below the runner in "+quote(file))
 	}
 	var found []Finding
-	for _, r := range ours {
-		found = append(found, h.runner(file, r)...)
+	for i, r := range ours {
+		if len(r.Custom) == 0 && i == len(conf.Runners)-1 {
+			return append(found, fail(fmt.Sprintf("runner %q has no [runners.custom]: it calls nothing", printable(r.Name)), "printf '%s\\n' "+quote(h.section())+" >> "+quote(file))...)
+		}
+		edit := "sensible-editor " + quote(file)
+		if len(custom) == 1 && len(r.Custom) > 0 {
+			edit = ""
+		}
+		found = append(found, h.runner(file, edit, r)...)
 	}
 	return orOK(found, "%d runners call %s", len(ours), h.Program)
 }
@@ -83,10 +91,10 @@ func (h Host) calls(value any) bool {
 	return filepath.Base(path) == filepath.Base(h.Program)
 }
 
-// runner checks one runner, key by key.
-func (h Host) runner(file string, r runner) (found []Finding) {
+// runner checks one runner, key by key. edit mends what no command can; "": setKey does.
+func (h Host) runner(file, edit string, r runner) (found []Finding) {
 	problem := func(level Level, key, line, what string) {
-		found = append(found, one(level, fmt.Sprintf("runner %q: %s", printable(r.Name), what), h.setKey(file, r.Custom, key, line))...)
+		found = append(found, one(level, fmt.Sprintf("runner %q: %s", printable(r.Name), what), cmp.Or(edit, setKey(file, r.Custom, key, line)))...)
 	}
 	for _, stage := range stages {
 		key := stage + "_exec"
@@ -135,13 +143,10 @@ func (h Host) section() string {
 
 // setKey is for root's shell: it sets one key of [runners.custom], where the file has one such
 // table, and keeps the rest.
-func (h Host) setKey(file string, custom map[string]any, key, line string) string {
+func setKey(file string, custom map[string]any, key, line string) string {
 	script := `/^[[:space:]]*\[runners\.custom\]/a\    ` + line
 	if custom[key] != nil {
 		script = `s|^[[:space:]]*` + key + `[[:space:]]*=.*|    ` + line + `|`
-	}
-	if len(custom) == 0 {
-		return "printf '%s\\n' " + quote(h.section()) + " >> " + quote(file)
 	}
 	return command("sed", "-i", script, file)
 }
@@ -161,20 +166,19 @@ func (h Host) RunnerUser(name string) func(context.Context) []Finding {
 		case u["LoadState"] != "loaded":
 			return fail("there is no "+name+": no job comes here", "# https://docs.gitlab.com/runner/install/ says how to install gitlab-runner")
 		}
-		if user := u["User"]; user != h.User.Name && (user != "" || !h.User.isRoot()) {
-			if user == "" {
-				user = "root"
-			}
-			return fail(fmt.Sprintf("%s runs as %s, and the apps are %s's", name, user, h.User.Name),
+		var found []Finding
+		user := cmp.Or(u["User"], "root")
+		if user != h.User.Name {
+			found = fail(fmt.Sprintf("%s runs as %s, and the apps are %s's", name, user, h.User.Name),
 				fmt.Sprintf("mkdir -p /etc/systemd/system/%s.d && printf '[Service]\\nUser=%s\\n' > /etc/systemd/system/%s.d/review-executor.conf", name, h.User.Name, name),
-				"systemctl daemon-reload && systemctl restart "+name)
+				"systemctl daemon-reload && systemctl try-restart "+name)
 		}
 		switch {
 		case u["ActiveState"] != "active":
-			return fail(fmt.Sprintf("%s is %s: no job comes here", name, u["ActiveState"]), "systemctl enable --now "+name)
+			found = append(found, fail(fmt.Sprintf("%s is %s: no job comes here", name, u["ActiveState"]), "systemctl enable --now "+name)...)
 		case u["UnitFileState"] == "disabled":
-			return fail(name+" runs, and will not after a reboot", "systemctl enable "+name)
+			found = append(found, fail(name+" runs, and will not after a reboot", "systemctl enable "+name)...)
 		}
-		return ok("%s runs as %s", name, h.User.Name)
+		return orOK(found, "%s runs as %s", name, h.User.Name)
 	}
 }

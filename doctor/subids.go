@@ -71,9 +71,9 @@ func (h Host) SubIDs(file, flag string) func(context.Context) []Finding {
 		case count < perContainer:
 			return fail(fmt.Sprintf("%s has %d subordinate %s IDs in %s, and a container needs %d", user.Name, count, what, file, perContainer), mend...)
 		case count < fewContainers*perContainer:
-			return warn(fmt.Sprintf("%s has %d subordinate %s IDs in %s, enough for %d jobs and apps; those that come after share them", user.Name, count, what, file, count/perContainer), mend...)
+			return warn(fmt.Sprintf("%s has %d subordinate %s IDs in %s, enough for %d jobs and apps at a time; more share them", user.Name, count, what, file, count/perContainer), mend...)
 		}
-		return ok("%d, enough for %d jobs and apps", count, count/perContainer)
+		return ok("%d, enough for %d jobs and apps at a time", count, count/perContainer)
 	}
 }
 
