@@ -13,9 +13,11 @@ type Lifecycle struct {
 	Records    *Records
 	Containers Containers
 	Front      Front
-	Forge      Forge  // nil: GitLab cannot be asked
-	Notes      *Notes // nil: no comments on merge requests
-	Pages      Pages  // nil: none
+	// FrontUnit changes the front in the place of this process; nil: it does so itself.
+	FrontUnit FrontUnit
+	Forge     Forge  // nil: GitLab cannot be asked
+	Notes     *Notes // nil: no comments on merge requests
+	Pages     Pages  // nil: none
 	// Unwritten, if set, is told why the pages could not be written. Nothing else
 	// fails by that.
 	Unwritten func(error)
@@ -73,6 +75,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 	return app, d.run(ctx, fmt.Sprintf("Deploying review app %s", app.Name), []step{
 		{"recover", d.recover},
 		{"check room", d.checkRoom},
+		{"check space", d.checkSpace},
 		{"keep environment", d.saveSecrets},
 		{"make image", d.makeImage},
 		{"start companions", d.startCompanions},

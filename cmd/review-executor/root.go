@@ -4,9 +4,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set when a release is built.
-var version = "devel"
-
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "review-executor",
