@@ -36,10 +36,7 @@ func BaseConfig(cfg Config, domain string) ([]byte, error) {
 		Modules           []string
 		Listens           []listens
 		ListenWithSSL     string
-	}{Config: cfg, Domain: domain, ModuleDir: moduleDir, Modules: modules}
-	if cfg.tls() {
-		base.Modules = slices.Concat(modules, tlsModules)
-	}
+	}{Config: cfg, Domain: domain, ModuleDir: moduleDir, Modules: cfg.Modules()}
 	for _, address := range cfg.addresses() {
 		on := strings.TrimPrefix(address, "*:")
 		_, port, _ := net.SplitHostPort(address)

@@ -18,6 +18,8 @@ import (
 type Config struct {
 	// Directory of the virtual hosts that are written. Apache includes it: "IncludeOptional DIR/*.conf". Nothing else belongs there.
 	VhostDir string `toml:"vhost_dir"`
+	// Systemd's unit that writes the virtual hosts, as the package's review-executor-front.service does, in the place of the user who runs this program and has no right to. "" is none: they are written by this program itself.
+	FrontUnit string `toml:"front_unit"`
 	// Template of an app's virtual host, in place of the built-in one, which "review-executor apache-config --template" prints.
 	VhostTemplate string `toml:"vhost_template"`
 	// Address that the virtual hosts listen on, as in "<VirtualHost *:443>". Apache's own "Listen" for its port is yours to set.
@@ -117,6 +119,7 @@ func (c Config) Problems() []error {
 		}
 	}
 	check("vhost_dir", CheckPath(c.VhostDir))
+	check("front_unit", checkService(c.FrontUnit))
 	checkUnlessEmpty("vhost_template", c.VhostTemplate)
 	check("listen", checkListen(c.Listen))
 	if c.RedirectListen != "" {

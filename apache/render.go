@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
@@ -54,6 +55,9 @@ func vhostTemplate(cfg Config) (*template.Template, error) {
 	}
 }
 
+// projectPattern is of what GitLab's paths are made of; templates may use it.
+var projectPattern = regexp.MustCompile(`^[A-Za-z0-9_./+-]{0,500}$`)
+
 var releasePattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 
 // checkSite refuses whatever would mean more to Apache's parser than a name,
@@ -65,11 +69,17 @@ func (f *Front) checkSite(site review.Site) error {
 	if site.Host != site.Name+"."+f.domain {
 		return fmt.Errorf("host %s is not %s.%s", review.Printable(site.Host, 80), site.Name, f.domain)
 	}
+	if !projectPattern.MatchString(site.Project) {
+		return fmt.Errorf("project %s is no path of a project", review.Printable(site.Project, 80))
+	}
 	if !releasePattern.MatchString(site.Release) {
 		return fmt.Errorf("release %s is not made of letters, digits and hyphens", review.Printable(site.Release, 80))
 	}
 	if (site.Backend == "") == (site.Root == "") {
 		return errors.New("a site has either a backend or a directory of files")
+	}
+	if len(site.PublicPaths) > review.MaxPublicPaths {
+		return fmt.Errorf("%d public paths are more than %d", len(site.PublicPaths), review.MaxPublicPaths)
 	}
 	for _, path := range site.PublicPaths {
 		if err := review.CheckPublicPath(path); err != nil {
@@ -82,10 +92,12 @@ func (f *Front) checkSite(site review.Site) error {
 	return checkBackend(site.Backend)
 }
 
+// checkBackend keeps services of the host, which have the low ports, from being served
+// as apps.
 func checkBackend(address string) error {
 	backend, err := netip.ParseAddrPort(address)
-	if err != nil || !backend.Addr().IsLoopback() || backend.Addr().Zone() != "" || backend.Port() == 0 || backend.String() != address {
-		return fmt.Errorf("backend %s is not an address and port on loopback", review.Printable(address, 80))
+	if err != nil || !backend.Addr().IsLoopback() || backend.Addr().Zone() != "" || backend.Port() < 1024 || backend.String() != address {
+		return fmt.Errorf("backend %s is not an address on loopback with a port from 1024 on", review.Printable(address, 80))
 	}
 	return nil
 }
@@ -98,6 +110,26 @@ func (f *Front) checkRoot(site review.Site) error {
 	}
 	if own := filepath.Join(f.sites, site.Name, site.Release); site.Root != own {
 		return fmt.Errorf("directory of files %s is not %s", review.Printable(site.Root, 200), own)
+	}
+	return checkReal(f.sites, site.Name, site.Release)
+}
+
+// checkReal refuses a directory that is reached through a link. One that is not
+// there is served as such. Apache looks again, at every request.
+func checkReal(sites, app, release string) error {
+	path := sites
+	for _, part := range []string{"", app, release} {
+		path = filepath.Join(path, part)
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("directory of files: %w", err)
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("directory of files: %s is no directory", path)
+		}
 	}
 	return nil
 }
@@ -149,6 +181,7 @@ type Vhost struct {
 	Scheme string // that browsers use
 	Port   string // that browsers use
 	WWW    string // directory of the pages that are served beside the apps
+	State  string // directory of the state, with the files of all static sites
 	Site   review.Site
 	// Cookie is the name of the ticket's, Ticket its value today and LastTicket yesterday.
 	Cookie, Ticket, LastTicket string
@@ -218,7 +251,7 @@ func (v Vhost) FromTrustedProxy() string {
 
 // vhost is what every template gets.
 func (f renderer) vhost(host, project string) Vhost {
-	v := Vhost{Config: f.cfg, Mark: mark, Scheme: f.cfg.scheme(), Port: f.cfg.port(), WWW: f.cfg.WWW(), Cookie: "review-ticket"}
+	v := Vhost{Config: f.cfg, Mark: mark, Scheme: f.cfg.scheme(), Port: f.cfg.port(), WWW: f.cfg.WWW(), State: filepath.Dir(f.sites), Cookie: "review-ticket"}
 	if v.Scheme == "https" {
 		v.Cookie = "__Host-review-ticket"
 	}

@@ -84,23 +84,36 @@ func (f *Front) reload(ctx context.Context) error {
 func reloadUnit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
+	got, err := job(ctx, func(conn *dbus.Conn, result chan<- string) error {
+		_, err := conn.ReloadUnitContext(ctx, unit, "replace", result)
+		return err
+	})
+	if err == nil && got != "done" {
+		err = errors.New(got)
+	}
+	if err != nil {
+		return fmt.Errorf("reload %s: %w", unit, err)
+	}
+	return nil
+}
+
+// job has systemd do something and returns the result of that: "done", "failed",
+// "timeout" and others.
+func job(ctx context.Context, begin func(conn *dbus.Conn, result chan<- string) error) (string, error) {
 	conn, err := dbus.NewSystemConnectionContext(ctx)
 	if err != nil {
-		return fmt.Errorf("connect to systemd: %w", err)
+		return "", fmt.Errorf("connect to systemd: %w", err)
 	}
 	defer conn.Close()
 	result := make(chan string, 1)
-	if _, err := conn.ReloadUnitContext(ctx, unit, "replace", result); err != nil {
-		return fmt.Errorf("reload %s: %w", unit, err)
+	if err := begin(conn, result); err != nil {
+		return "", err
 	}
 	select {
 	case got := <-result:
-		if got != "done" {
-			return fmt.Errorf("reload %s: %s", unit, got)
-		}
-		return nil
+		return got, nil
 	case <-ctx.Done():
-		return fmt.Errorf("reload %s: %w", unit, ctx.Err())
+		return "", ctx.Err()
 	}
 }
 

@@ -25,6 +25,9 @@ const connectTimeout = 30 * time.Second
 // Podman is a connection to one Podman service. It is safe to use from many
 // goroutines.
 type Podman struct {
+	// StoreFile, if set, is where Space keeps what Podman is slow to tell.
+	StoreFile string
+
 	socket string
 	conn   context.Context //nolint:containedctx // the bindings carry their connection in a context
 }

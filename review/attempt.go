@@ -91,14 +91,14 @@ func (r *Records) saveAttempt(a Attempt) error {
 
 // attempts returns those that there are, by app. What cannot be read is left out.
 func (r *Records) attempts() map[string]Attempt {
-	entries, _ := os.ReadDir(filepath.Join(r.dir, "attempts"))
+	names, _ := r.list("attempts")
 	all := map[string]Attempt{}
-	for _, entry := range entries {
-		app, found := strings.CutSuffix(entry.Name(), ".json")
+	for _, name := range names {
+		app, found := strings.CutSuffix(name, ".json")
 		if !found || CheckLabel(app) != nil {
 			continue
 		}
-		data, err := os.ReadFile(r.attemptPath(app))
+		data, err := r.read(filepath.Join("attempts", name))
 		var a Attempt
 		if err == nil && json.Unmarshal(data, &a) == nil && a.Name == app {
 			all[app] = a

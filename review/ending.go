@@ -174,13 +174,13 @@ func (r *Records) SaveEnding(e Ending) error {
 // Endings returns what is remembered, by app. What cannot be read is left out:
 // nothing depends on it.
 func (r *Records) Endings() ([]Ending, error) {
-	entries, err := os.ReadDir(filepath.Join(r.dir, "ended"))
+	names, err := r.list("ended")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list endings: %w", err)
 	}
 	var all []Ending
-	for _, entry := range entries {
-		app, found := strings.CutSuffix(entry.Name(), ".json")
+	for _, name := range names {
+		app, found := strings.CutSuffix(name, ".json")
 		if !found || CheckLabel(app) != nil {
 			continue
 		}
@@ -197,7 +197,7 @@ func (r *Records) Ending(app string) (*Ending, error) {
 	if err := CheckLabel(app); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(r.endingPath(app))
+	data, err := r.read(filepath.Join("ended", app+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -16,6 +16,8 @@ type Insight interface {
 	// Consumption tells what the running containers use that carry all of the
 	// labels, as Objects understands them. One that ends meanwhile is left out.
 	Consumption(ctx context.Context, labels map[string]string) ([]Consumption, error)
+	// Space tells what the host has left for containers.
+	Space(ctx context.Context) (Space, error)
 	// Stored tells how much disk there is in what carries all of the labels, but for networks.
 	Stored(ctx context.Context, labels map[string]string) ([]Stored, error)
 	// BuildCache is what PruneBuildCache chooses from, in its order: an image is

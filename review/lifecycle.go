@@ -13,6 +13,8 @@ type Lifecycle struct {
 	Records    *Records
 	Containers Containers
 	Front      Front
+	// FrontUnit changes the front in the place of this process; nil: it does so itself.
+	FrontUnit  FrontUnit
 	Forge      Forge      // nil: GitLab cannot be asked
 	Notes      *Notes     // nil: no comments on merge requests
 	Supervisor Supervisor // nil: apps never sleep, and the engine alone starts them
@@ -74,6 +76,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 	return app, d.run(ctx, fmt.Sprintf("Deploying review app %s", app.Name), []step{
 		{"recover", d.recover},
 		{"check room", d.checkRoom},
+		{"check space", d.checkSpace},
 		{"keep environment", d.saveSecrets},
 		{"make image", d.makeImage},
 		{"start companions", d.startCompanions},

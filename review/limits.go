@@ -26,6 +26,10 @@ type Limits struct {
 	Drain time.Duration `toml:"drain"`
 	// How long a container may take to end after its stop signal.
 	StopGrace time.Duration `toml:"stop_grace"`
+	// Disk of Podman's store that stays free. A deploy that finds less removes what builds have left, and is refused if that is not enough. "0" is no limit.
+	DiskReserve Bytes `toml:"disk_reserve"`
+	// Memory of the host that stays free. A deploy that finds less is refused. "0" is no limit.
+	MemoryReserve Bytes `toml:"memory_reserve"`
 	// How long an app may have no connection before it sleeps, until its next request: "1h", or "never". Apps sleep only with supervisor = "systemd".
 	SleepAfter SleepAfter `toml:"sleep_after"`
 	// The longest that a project may choose with REVIEW_SLEEP_AFTER; "never" lets it choose that, too.
@@ -45,6 +49,8 @@ func LimitDefaults() Limits {
 		ReleaseTimeout: 10 * time.Minute,
 		Drain:          10 * time.Second,
 		StopGrace:      10 * time.Second,
+		DiskReserve:    1 << 30,
+		MemoryReserve:  256 << 20,
 		SleepAfter:     SleepAfter(time.Hour),
 		SleepAfterMax:  SleepAfter(24 * time.Hour),
 		StaticSize:     1 << 30,

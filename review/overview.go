@@ -37,6 +37,9 @@ func (l *Lifecycle) overview(records []Record, now time.Time) (Overview, error) 
 	attempts := l.Records.attempts()
 	there := map[string]bool{}
 	for _, r := range records {
+		if !l.named(r.App) {
+			continue
+		}
 		seen := Seen{Record: r, URL: l.Front.URL(r.Host), State: r.State(), Expires: l.Lifetime.expires(r)}
 		if a, found := attempts[r.Name]; found && a.owns(r.App) {
 			seen.Attempt = &a
@@ -46,6 +49,9 @@ func (l *Lifecycle) overview(records []Record, now time.Time) (Overview, error) 
 		o.Apps = append(o.Apps, seen)
 	}
 	for name, a := range attempts {
+		if !l.named(a.App) {
+			continue
+		}
 		seen := Seen{Record: Record{App: a.App}, URL: l.Front.URL(a.Host), State: "deploying", Attempt: &a}
 		if a.Failed {
 			seen.State = "failed"
@@ -56,12 +62,16 @@ func (l *Lifecycle) overview(records []Record, now time.Time) (Overview, error) 
 	slices.SortFunc(o.Apps, func(a, b Seen) int { return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Name, b.Name)) })
 	endings, err := l.Records.Endings()
 	for _, e := range endings {
-		if !there[e.Name] {
+		if !there[e.Name] && l.named(e.App) {
 			o.Ended = append(o.Ended, e)
 		}
 	}
 	return o, err
 }
+
+// named tells whether the app has the host that its name means. People are sent to no
+// other.
+func (l *Lifecycle) named(a App) bool { return a.Host == a.Name+"."+l.Domain }
 
 // expires is when the app ends by itself: auto_stop_in of its environment, or its age.
 func (l Lifetime) expires(r Record) time.Time {
@@ -94,6 +104,12 @@ func (l *Lifecycle) writePages(records []Record) {
 // changes nothing for the apps.
 func (l *Lifecycle) showState(ctx context.Context) {
 	if l.Pages == nil {
+		return
+	}
+	if l.FrontUnit != nil {
+		if _, err := l.applyByUnit(ctx); err != nil && l.Unwritten != nil {
+			l.Unwritten(err)
+		}
 		return
 	}
 	unlock, err := l.Records.LockFront(ctx)

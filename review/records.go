@@ -48,7 +48,7 @@ func (r *Records) Load(app string) (*Record, error) {
 		return nil, err
 	}
 	path := r.path(app)
-	data, err := os.ReadFile(path)
+	data, err := r.read(filepath.Join("apps", app+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -75,19 +75,15 @@ func (r *Records) Load(app string) (*Record, error) {
 // All returns every record, by name. damaged tells, by app, which ones cannot
 // be read and why: they do not hide the rest.
 func (r *Records) All() (records []Record, damaged map[string]error, err error) {
-	entries, err := os.ReadDir(filepath.Join(r.dir, "apps"))
+	names, err := r.list("apps")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("list records: %w", err)
 	}
 	damaged = map[string]error{}
-	for _, entry := range entries {
-		app, found := strings.CutSuffix(entry.Name(), ".json")
+	for _, name := range names {
+		app, found := strings.CutSuffix(name, ".json")
 		if !found || CheckLabel(app) != nil {
 			continue // a file being written
-		}
-		if !entry.Type().IsRegular() { // a pipe would keep its reader for ever
-			damaged[app] = fmt.Errorf("read record: %s is no plain file", r.path(app))
-			continue
 		}
 		record, err := r.Load(app)
 		switch {

@@ -243,8 +243,8 @@ func parseVolumes(value string) ([]string, error) {
 	return volumes, nil
 }
 
-// maxPublicPaths is more than any app has webhooks.
-const maxPublicPaths = 32
+// MaxPublicPaths is more than any app has webhooks.
+const MaxPublicPaths = 32
 
 // publicPath is written the same raw, decoded and normalised: no escape, no empty
 // segment and none of dots alone.
@@ -268,8 +268,8 @@ func parsePublicPaths(value string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if len(paths) == 0 || len(paths) > maxPublicPaths {
-		return nil, fmt.Errorf("must list 1 to %d paths, not %d", maxPublicPaths, len(paths))
+	if len(paths) == 0 || len(paths) > MaxPublicPaths {
+		return nil, fmt.Errorf("must list 1 to %d paths, not %d", MaxPublicPaths, len(paths))
 	}
 	return paths, nil
 }

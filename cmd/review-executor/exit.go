@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 
+	"gitlab.com/review-executor/review-executor/doctor"
 	"gitlab.com/review-executor/review-executor/executor"
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -21,6 +22,7 @@ type usageError struct{ error }
 //	0  done
 //	1  not done, and it is not the job's fault
 //	2  wrong usage
+//	3  doctor: nothing but warnings
 //
 // Called by gitlab-runner, the codes are those that it asks for: BUILD_FAILURE_EXIT_CODE
 // for the job's fault, SYSTEM_FAILURE_EXIT_CODE for any other.
@@ -32,8 +34,13 @@ func exitCode(err error, stderr io.Writer) int {
 	var (
 		script *executor.ScriptError
 		usage  usageError
+		seen   findings
 	)
 	switch {
+	case errors.As(err, &seen) && seen.worst == doctor.Warn: // all is said
+		return 3
+	case errors.As(err, &seen):
+		return 1
 	case errors.As(err, &script): // its own output has said why
 		kind = review.Build
 	case errors.As(err, &usage):

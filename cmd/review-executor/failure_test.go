@@ -77,6 +77,17 @@ func TestTry_FailedDeployKeepsTheVersionBefore(t *testing.T) {
 	}
 }
 
+// TestTry_NearlyFullHostRefuses what would take its last disk, and the app goes on.
+func TestTry_NearlyFullHostRefuses(t *testing.T) {
+	p := newProject(t, page("the version before"))
+	p.try("main").succeeded(t)
+	p.commit(page("the next"))
+	config := configWith(t, "[jobs]", "[limits]\ndisk_reserve = \"900TiB\"\n\n[jobs]")
+	got := runProgram(t, "--config", config, "try", p.dir, "--branch", "main")
+	got.failed(t, "ERROR: the host's disk has ", "900TiB of it stay free", "main of local/shop, ", "the version of ", "is still serving", "limits.disk_reserve")
+	stillServing(t, "main", "the version before", 1)
+}
+
 // stillServing asserts that the app serves the text and is one container and,
 // with the release before, so many images.
 func stillServing(t *testing.T, app, text string, images int) {

@@ -190,11 +190,7 @@ func usersFile(cmd *cobra.Command, project string) (s Settings, file string, err
 
 // applyUsers makes logins that were remembered before the change worth nothing.
 func applyUsers(cmd *cobra.Command, s Settings, done string) error {
-	var refused map[string]error
-	err := checkOwner(s)
-	if err == nil {
-		refused, err = newLifecycle(s, nil, nil, operatorLog(cmd)).ApplyFront(cmd.Context())
-	}
+	refused, err := applyFront(cmd, s)
 	if err == nil && len(refused) == 0 {
 		return nil
 	}

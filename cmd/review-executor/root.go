@@ -4,9 +4,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set when a release is built.
-var version = "devel"
-
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "review-executor",
@@ -31,7 +28,7 @@ codes are those that the runner asks for in its environment.`,
 	root.AddCommand(
 		newConfig(), newPrepare(), newRun(), newCleanup(),
 		newList(), newShow(), newLogs(), newStop(), newRollback(), newPin(), newUnpin(), newSync(), newPrune(), newUsage(), newPassword(), newApacheConfig(),
-		newTry(), newFront(), newServe(), newVersion(), newMan(),
+		newDoctor(), newTry(), newFront(), newServe(), newVersion(), newMan(),
 	)
 	root.SetHelpCommandGroupID("admin")
 	root.SetCompletionCommandGroupID("admin")

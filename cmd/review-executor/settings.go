@@ -207,6 +207,9 @@ func (s Settings) problems() []error {
 		check("podman.socket", fmt.Errorf("%q is not an address such as unix:///run/user/999/podman/podman.sock", s.Podman.Socket))
 	}
 	problems = append(problems, s.Apache.Problems()...)
+	if s.Apache.FrontUnit != "" {
+		check("apache.vhost_dir", apartFrom(s.StateDir, s.Apache.VhostDir))
+	}
 	problems = append(problems, s.GitLab.Problems()...)
 	if s.Policy.MinAccessLevel != "" && !s.GitLab.Configured() {
 		check("policy.min_access_level", errors.New("it is asked from GitLab, and gitlab.url is missing"))
@@ -235,6 +238,15 @@ func (s Settings) problems() []error {
 		}
 	}
 	return problems
+}
+
+// apartFrom keeps what Apache reads as its configuration out of the state, whose owner
+// shall not write there where a unit does.
+func apartFrom(state, vhosts string) error {
+	if below, err := filepath.Rel(state, vhosts); err == nil && filepath.IsLocal(below) {
+		return fmt.Errorf("%s is in state_dir, %s; with apache.front_unit it must be elsewhere, in a directory of the unit's user", vhosts, state)
+	}
+	return nil
 }
 
 // githubName is how GitHub names a repository.

@@ -33,7 +33,11 @@ func settingsOf(cmd *cobra.Command) (Settings, error) {
 // checkOwner keeps root from writing where the state is another user's, who could then
 // change nothing of it any more.
 func checkOwner(s Settings) error {
-	info, err := os.Stat(s.StateDir)
+	return checkOwnerOf("the state of the apps", s.StateDir)
+}
+
+func checkOwnerOf(what, dir string) error {
+	info, err := os.Stat(dir)
 	if err != nil || os.Geteuid() != 0 {
 		return nil // there is nothing yet, or the system says what is not allowed
 	}
@@ -46,7 +50,7 @@ func checkOwner(s Settings) error {
 		name = owner.Username
 	}
 	return &review.Failure{
-		What:  fmt.Sprintf("the state of the apps, %s, belongs to %s, and root would leave files there that %s cannot use", s.StateDir, name, name),
+		What:  fmt.Sprintf("%s, %s, belongs to %s, and root would leave files there that %s cannot use", what, dir, name, name),
 		State: "nothing was changed",
 		Hint:  fmt.Sprintf("run it as that user: sudo -u %s %s", name, strings.Join(os.Args, " ")),
 	}
@@ -78,7 +82,11 @@ func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log log
 		},
 	}
 	if engine != nil {
+		engine.StoreFile = filepath.Join(s.StateDir, "podman.json")
 		l.Containers = engine
+	}
+	if s.Apache.FrontUnit != "" {
+		l.FrontUnit = apache.NewFrontUnit(s.Apache)
 	}
 	if s.GitLab.Notes {
 		l.Notes = &review.Notes{Login: s.GitLab.Login}

@@ -46,6 +46,8 @@ type Engine struct {
 	Consumes func(review.Container) review.Consumption
 	// Answers, if set, is what new containers answer instead of their image's files.
 	Answers http.HandlerFunc
+	// Left, if set, is what the host has left.
+	Left func() review.Space
 	// Made is when volumes and images are said to have been made; zero: now.
 	Made time.Time
 

@@ -64,6 +64,17 @@ func (e *Engine) Consumption(ctx context.Context, labels map[string]string) ([]r
 	return all, nil
 }
 
+// Space is what Left says; else it is not known.
+func (e *Engine) Space(ctx context.Context) (review.Space, error) {
+	if err := e.Fail.before(ctx, "Space"); err != nil {
+		return review.Space{}, err
+	}
+	if e.Left != nil {
+		return e.Left(), nil
+	}
+	return review.Space{Disk: -1, Memory: -1}, nil
+}
+
 // Stored tells of containers and volumes, which hold nothing, and of images, which
 // hold their files.
 func (e *Engine) Stored(ctx context.Context, labels map[string]string) ([]review.Stored, error) {

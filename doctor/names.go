@@ -1,0 +1,45 @@
+package doctor
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}
+
+func groupName(gid uint32) string {
+	id := strconv.FormatUint(uint64(gid), 10)
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
+}
+
+// foreignFile is one of the records, or of what lies beside them, that is not the user's;
+// "": all are.
+func foreignFile(state string, uid uint32) string {
+	for _, pattern := range []string{"apps", "apps/*", "secrets", "secrets/*", "locks", "locks/*"} {
+		paths, _ := filepath.Glob(filepath.Join(state, pattern)) // the pattern is good
+		for _, path := range paths {
+			if info, err := os.Lstat(path); err == nil && info.Sys().(*syscall.Stat_t).Uid != uid {
+				return path
+			}
+		}
+	}
+	return ""
+}
+
+// mayCreate tells whether the user owns the directory of the file.
+func mayCreate(file string, u User) bool {
+	info, err := os.Stat(filepath.Dir(file))
+	return err == nil && info.Sys().(*syscall.Stat_t).Uid == u.UID
+}

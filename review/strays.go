@@ -1,0 +1,115 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Strays names what there is of apps that no record owns, by app: what Sync would remove.
+// Apps that somebody works on, or was killed at, are left out. It changes nothing and
+// takes no lock.
+func (l *Lifecycle) Strays(ctx context.Context) (map[string][]string, error) {
+	there, err := l.takeInventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	records, damaged, err := l.Records.All()
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]Record{}
+	for _, r := range records {
+		known[r.Name] = l.withoutGone(r)
+	}
+	maps.DeleteFunc(there, func(name string, _ []Object) bool {
+		return CheckLabel(name) != nil || damaged[name] != nil || l.Records.worked(name)
+	})
+	strays := map[string][]string{}
+	for name, objects := range there {
+		for _, o := range objects {
+			if !known[name].wants(o) {
+				strays[name] = append(strays[name], o.Kind+" "+Printable(o.Name, 100))
+			}
+		}
+	}
+	return strays, nil
+}
+
+// worked tells whether there is a lock of the app's, held or left.
+func (r *Records) worked(app string) bool {
+	_, err := os.Lstat(filepath.Join(r.dir, "locks", app+".lock"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+const (
+	askedAtOnce  = 16
+	silentWithin = 3 * time.Second
+)
+
+// Silent tells which apps are recorded and not served, and why: the front does not answer
+// with their release, or one of their containers does not run. Apps that somebody works on are left out. It changes nothing and takes no lock.
+func (l *Lifecycle) Silent(ctx context.Context) (map[string]error, error) {
+	records, _, err := l.Records.All()
+	if err != nil {
+		return nil, err
+	}
+	records = slices.DeleteFunc(records, func(r Record) bool { return !r.Serves() || l.Records.worked(r.Name) })
+	silent := map[string]error{}
+	if len(records) == 0 {
+		return silent, nil
+	}
+	var there inventory
+	if l.Containers != nil {
+		if there, err = l.takeInventory(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(askedAtOnce)
+	ctx, cancel := context.WithTimeout(ctx, silentWithin)
+	defer cancel()
+	for _, r := range records {
+		group.Go(func() error {
+			err := l.Front.Serves(ctx, l.site(r))
+			if err == nil && there != nil {
+				err = r.stopped(there[r.Name])
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				silent[r.Name] = err
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are by app
+	return silent, nil
+}
+
+// stopped names a container of the live release that does not run.
+func (r Record) stopped(there []Object) error {
+	var wanted []string
+	if !r.Live.Static {
+		wanted = append(wanted, containerName(r.Name, r.Live))
+	}
+	for _, c := range r.Live.Companions {
+		wanted = append(wanted, companionContainer(r.Name, c))
+	}
+	for _, name := range wanted {
+		if !slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name && o.Running }) {
+			return fmt.Errorf("container %s does not run", name)
+		}
+	}
+	return nil
+}
