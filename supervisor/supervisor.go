@@ -44,28 +44,23 @@ var _ review.Supervisor = (*Systemd)(nil)
 
 // New is the systemd of the user who runs this process. Neither HOME nor
 // XDG_RUNTIME_DIR need be right: gitlab-runner's service and sudo have others.
-func New(config string) (*Systemd, error) {
-	executable, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("supervisor: %w", err)
-	}
+// What cannot be found out is said when it is needed.
+func New(config string) *Systemd {
+	executable, _ := os.Executable()
 	uid := strconv.Itoa(os.Getuid())
 	home := os.Getenv("HOME")
 	if u, err := user.LookupId(uid); err == nil {
 		home = u.HomeDir
 	}
-	if !filepath.IsAbs(home) {
-		return nil, fmt.Errorf("supervisor: user %s has no home directory", uid)
-	}
-	if config, err = filepath.Abs(config); err != nil {
-		return nil, fmt.Errorf("supervisor: %w", err)
+	if path, err := filepath.Abs(config); err == nil {
+		config = path
 	}
 	return &Systemd{
 		Executable: executable,
 		Config:     config,
 		UnitDir:    filepath.Join(home, ".config/systemd/user"),
 		RuntimeDir: filepath.Join("/run/user", uid),
-	}, nil
+	}
 }
 
 // The ports of sockets are below those that the kernel gives to connections, which
@@ -303,4 +298,3 @@ func (s *Systemd) Remove(ctx context.Context, app, release string) error {
 	}
 	return errors.Join(failed...)
 }
-

@@ -103,14 +103,16 @@ ExecStop=-%[4]s sleep %[1]s %[2]s
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds
-`, u.App, u.Release, unneeded, command, int((u.StopGrace + moreGrace).Seconds())),
+`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds())),
 	}, nil
 }
 
 // command is how this program is called.
 func (s *Systemd) command() (string, error) {
-	if !filepath.IsAbs(s.Executable) || !filepath.IsAbs(s.Config) {
-		return "", fmt.Errorf("%q and %q must be absolute paths", s.Executable, s.Config)
+	for _, path := range []string{s.Executable, s.Config, s.UnitDir} {
+		if !filepath.IsAbs(path) {
+			return "", fmt.Errorf("%q must be an absolute path", path)
+		}
 	}
 	executable, err := quote(s.Executable)
 	if err != nil {
