@@ -104,6 +104,19 @@ func (p *Podman) Resume(ctx context.Context, id string) error {
 	return p.explain(err, "start container %s again", id)
 }
 
+// Stop ends a container, which stays. See review.Containers.
+func (p *Podman) Stop(ctx context.Context, id string, grace time.Duration) error {
+	options := new(containers.StopOptions).WithIgnore(true).WithTimeout(uint(grace.Seconds()))
+	err := retry(ctx, func() error {
+		err := containers.Stop(p.call(ctx), id, options)
+		if notFound(err) {
+			return nil
+		}
+		return err
+	})
+	return p.explain(err, "stop container %s", id)
+}
+
 // Run starts a container and follows it to its end. See review.Containers.
 func (p *Podman) Run(ctx context.Context, spec review.Container, log io.Writer) (int, error) {
 	id, err := p.Start(ctx, spec)
