@@ -292,7 +292,7 @@ func (a Apache) applyFront() string {
 func (a Apache) CanReload(ctx context.Context) []Finding {
 	switch {
 	case a.FrontUnit != "":
-		return a.Host.Front(a.FrontUnit)(ctx)
+		return a.Front(a.FrontUnit)(ctx)
 	case len(a.Reload) > 0:
 		if may, known := a.User.may(ctx, "-x", a.Reload[0]); known && !may {
 			return fail(fmt.Sprintf("%s cannot run %s, which reloads Apache", a.User.Name, a.Reload[0]), command("chmod", "a+rx", a.Reload[0]))

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"syscall"
@@ -31,7 +32,7 @@ func (h Host) Disk(directory func(context.Context) (string, error)) func(context
 			return silent()
 		}
 		var s syscall.Statfs_t
-		for err = syscall.Statfs(dir, &s); err == syscall.ENOENT && dir != "/"; err = syscall.Statfs(dir, &s) {
+		for err = syscall.Statfs(dir, &s); errors.Is(err, syscall.ENOENT) && dir != "/"; err = syscall.Statfs(dir, &s) {
 			dir = filepath.Dir(dir) // it will be made there
 		}
 		if err != nil {

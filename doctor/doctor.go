@@ -92,10 +92,10 @@ func (c Check) within(ctx context.Context, timeout time.Duration) []Finding {
 func Worst(found []Finding) Level {
 	worst := OK
 	for _, f := range found {
-		switch {
-		case f.Level == Fail:
+		switch f.Level {
+		case Fail:
 			return Fail
-		case f.Level == Warn:
+		case Warn:
 			worst = Warn
 		}
 	}

@@ -64,16 +64,19 @@ func (p Podman) SocketAnswers(ctx context.Context) []Finding {
 	if p.Socket != p.User.Socket() {
 		return fail(seen) // another's; who has made it knows how
 	}
-	mend := []string{p.User.Systemctl("enable", "--now", "podman.socket")}
+	mend := p.socketAnew()
 	if !p.User.isRoot() {
 		if _, err := os.Stat(p.User.runtimeDir()); err != nil {
 			mend = append([]string{command("loginctl", "enable-linger", p.User.Name), command("systemctl", "start", "user@"+strconv.FormatUint(uint64(p.User.UID), 10)+".service")}, mend...)
 		}
 	}
-	if _, err := os.Stat(p.socketFile()); err == nil { // nobody is behind it
-		mend = []string{p.User.Systemctl("restart", "podman.socket")}
-	}
 	return fail(seen, mend...)
+}
+
+// socketAnew is for root's shell. A socket whose file is lost, or that was masked, is still
+// active, and cannot be started anew before the service has stopped.
+func (p Podman) socketAnew() []string {
+	return []string{p.User.Systemctl("stop", "podman.service"), p.User.Systemctl("enable", "podman.socket"), p.User.Systemctl("restart", "podman.socket")}
 }
 
 // SocketEnabled checks that Podman's socket comes back after a reboot.
@@ -86,7 +89,7 @@ func (p Podman) SocketEnabled(ctx context.Context) []Finding {
 	case "enabled", "enabled-runtime", "static", "linked", "alias":
 		return ok("podman.socket is %s", state)
 	case "masked":
-		return fail("podman.socket is masked", p.User.Systemctl("unmask", "podman.socket"), p.User.Systemctl("enable", "--now", "podman.socket"))
+		return fail("podman.socket is masked", append([]string{p.User.Systemctl("unmask", "podman.socket")}, p.socketAnew()...)...)
 	case "disabled", "not-found":
 		return fail("podman.socket is "+state+": after a reboot nothing is there", p.User.Systemctl("enable", "--now", "podman.socket"))
 	}
@@ -197,7 +200,7 @@ func (p Podman) fuse(ctx context.Context, about Engine) []Finding {
 		return fail(about.MountProgram+" is not installed, though the store needs it: no container starts", "apt-get install --yes fuse-overlayfs")
 	}
 	if may, known := p.User.may(ctx, "-w", "/dev/fuse"); known && !may {
-		return fail(p.User.Name+" may not use /dev/fuse: no container starts", "modprobe fuse; chmod 666 /dev/fuse")
+		return fail(p.User.Name+" may not use /dev/fuse: no container starts", "modprobe fuse || true", "chmod 666 /dev/fuse")
 	}
 	return ok("overlay with %s in %s", filepath.Base(about.MountProgram), about.Store)
 }

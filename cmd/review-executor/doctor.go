@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,8 +137,7 @@ func hostChecks(cmd *cobra.Command) []doctor.Check {
 
 // doctorHost is the configuration, as far as it can be read, and what follows from it.
 func doctorHost(cmd *cobra.Command) (Settings, doctor.Host) {
-	file, _ := cmd.Flags().GetString("config") // it is defined
-	file = cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
+	file := configFile(cmd)
 	s, err := loadSettings(file)
 	h := doctor.Host{ConfigFile: file, Program: "review-executor", StateDir: s.StateDir, Domain: s.Domain, Now: time.Now(), Root: os.Geteuid() == 0}
 	if executable, err := os.Executable(); err == nil {
@@ -209,7 +207,7 @@ func podmanChecks(s Settings, h doctor.Host) []doctor.Check {
 
 func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	a := doctor.Apache{
-		Host: h, VhostDir: s.Apache.VhostDir, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
+		Host: h, VhostDir: s.Apache.VhostDir, FrontUnit: s.Apache.FrontUnit, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
 		Listen: s.Apache.Address(), Modules: s.Apache.Modules(),
 	}
 	logins := doctor.Logins{Host: h, Files: map[string]string{}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -106,15 +107,15 @@ func defaultSocket() string {
 	return "unix://" + dir + "/podman/podman.sock"
 }
 
+// configFile is where the configuration is: in file, or where it is by default.
+func configFile(file string) string {
+	return cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
+}
+
 // loadSettings reads the configuration from file, or from where it is by
 // default. All problems are reported at once.
 func loadSettings(file string) (Settings, error) {
-	if file == "" {
-		file = os.Getenv("REVIEW_EXECUTOR_CONFIG")
-	}
-	if file == "" {
-		file = defaultConfigFile
-	}
+	file = configFile(file)
 	settings := defaultSettings()
 	settings.file = file
 	data, err := os.ReadFile(file)

@@ -231,6 +231,10 @@ func (s *Server) jobOne(c *call) *reply {
 	return message(http.StatusNotFound, "404 Not found")
 }
 
+func (s *Server) tokenSelf(*call) *reply {
+	return object(http.StatusOK, like("token", fields{"user_id": s.user.ID, "scopes": s.scopes, "expires_at": text(s.expires)}))
+}
+
 func (s *Server) userMe(*call) *reply {
 	return object(http.StatusOK, s.user.shape(s.user.Admin))
 }

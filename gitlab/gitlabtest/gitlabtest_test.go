@@ -31,6 +31,7 @@ var kinds = []struct {
 	{"member", func() any { return new(gl.ProjectMember) }, []string{"group_saml_identity", "membership_state"}},
 	{"note", func() any { return new(gl.Note) }, []string{"author.created_at", "imported", "imported_from"}},
 	{"job", func() any { return new(gl.Job) }, []string{"archived", "runner_manager", "source"}},
+	{"token", func() any { return new(gl.PersonalAccessToken) }, nil},
 	{"user", func() any { return new(gl.User) }, []string{"commit_email", "discord", "followers", "following", "github", "local_time", "preferred_language", "pronouns", "work_information"}},
 	{"user_admin", func() any { return new(gl.User) }, []string{"email_reset_offered_at", "enterprise_group_associated_at", "enterprise_group_id", "plan", "provisioned_by_group_id", "sign_in_count", "trial"}},
 }
@@ -128,6 +129,7 @@ func TestServer_AnswersHaveEveryDocumentedField(t *testing.T) {
 		{"POST", "projects/7/merge_requests/5/notes", `{"body":"ready"}`, "note"},
 		{"PUT", "projects/7/merge_requests/5/notes/901", `{"body":"ready"}`, "note"},
 		{"GET", "projects/7/members/all/12", "", "member"},
+		{"GET", "personal_access_tokens/self", "", "token"},
 		{"GET", "projects/7/jobs/4711", "", "job"},
 		{"GET", "user", "", "user"},
 		{"GET", "users/77", "", "user"},

@@ -31,6 +31,7 @@ func (s *Server) all() []endpoint {
 		{NoteUpdate, "PUT projects/:project/merge_requests/:iid/notes/:note", []string{"body"}, s.noteUpdate},
 		{MemberOne, "GET projects/:project/members/all/:user", nil, s.memberOne},
 		{JobOne, "GET projects/:project/jobs/:job", nil, s.jobOne},
+		{TokenSelf, "GET personal_access_tokens/self", nil, s.tokenSelf},
 		{UserMe, "GET user", nil, s.userMe},
 		{UserOne, "GET users/:user", []string{"with_custom_attributes"}, s.userOne},
 	}

@@ -31,6 +31,7 @@ const (
 	NoteUpdate      = "update note"
 	MemberOne       = "member"
 	JobOne          = "job"
+	TokenSelf       = "token"
 	UserMe          = "user"
 	UserOne         = "users"
 	unknown         = "unknown"
@@ -47,6 +48,8 @@ type Server struct {
 
 	mu          sync.Mutex
 	user        User
+	scopes      []string // of the token
+	expires     string
 	projects    map[int64]*Project
 	faults      map[string]*Fault
 	requests    map[string]int
@@ -62,6 +65,7 @@ func New() *Server {
 		Token:    "glpat-a-token-for-tests",
 		closing:  make(chan struct{}),
 		user:     User{ID: 77},
+		scopes:   []string{"api"},
 		projects: map[int64]*Project{},
 		faults:   map[string]*Fault{},
 		requests: map[string]int{},

@@ -20,7 +20,7 @@ import (
 var testdata embed.FS
 
 // Example returns the documented answer of a kind: project, branch, environment,
-// merge_request, member, note, user.
+// merge_request, member, note, token, user.
 func Example(kind string) []byte {
 	data, err := testdata.ReadFile("testdata/" + kind + ".json")
 	if err != nil {
@@ -33,7 +33,7 @@ type fields = map[string]any
 
 var examples = sync.OnceValue(func() map[string]fields {
 	read := map[string]fields{}
-	for _, kind := range []string{"project", "branch", "environment", "merge_request", "member", "note", "job", "user", "user_admin"} {
+	for _, kind := range []string{"project", "branch", "environment", "merge_request", "member", "note", "job", "token", "user", "user_admin"} {
 		var example fields
 		if err := json.Unmarshal(Example(kind), &example); err != nil {
 			panic(kind + ": " + err.Error())

@@ -115,6 +115,14 @@ func (s *Server) SetUser(user User) {
 	s.user = user
 }
 
+// SetToken changes what the token may do, and the day on which it expires: 2026-03-09; "":
+// never.
+func (s *Server) SetToken(expires string, scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expires, s.scopes = expires, scopes
+}
+
 func (p Project) clone() *Project {
 	p.Branches = slices.Clone(p.Branches)
 	p.Environments = slices.Clone(p.Environments)
