@@ -54,7 +54,7 @@ func (l *Lifecycle) RunFront(ctx context.Context, results string) (refused map[s
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock the front: %w", err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	runs := readFrontRuns(results)
 	runs.Begun++
 	saved := runs.save(results, 0o644) // before the records are read

@@ -33,11 +33,11 @@ func (s *Systemd) connect(ctx context.Context) (*systemd.Conn, error) {
 			return nil, err
 		}
 		if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
-			conn.Close()
+			_ = conn.Close()
 			return nil, err
 		}
 		if err := conn.Hello(); err != nil {
-			conn.Close()
+			_ = conn.Close()
 			return nil, err
 		}
 		return conn, nil

@@ -137,7 +137,7 @@ func hostChecks(cmd *cobra.Command) []doctor.Check {
 
 // doctorHost is the configuration, as far as it can be read, and what follows from it.
 func doctorHost(cmd *cobra.Command) (Settings, doctor.Host) {
-	file := configFile(cmd)
+	file := configFlag(cmd)
 	s, err := loadSettings(file)
 	h := doctor.Host{ConfigFile: file, Program: "review-executor", StateDir: s.StateDir, Domain: s.Domain, Now: time.Now(), Root: os.Geteuid() == 0}
 	if executable, err := os.Executable(); err == nil {

@@ -106,7 +106,7 @@ func (o setupOptions) run(cmd *cobra.Command) error {
 	if err := o.problems(); err != nil {
 		return err
 	}
-	change, err := planConfig(configFile(cmd), o.wishes())
+	change, err := planConfig(configFlag(cmd), o.wishes())
 	if err != nil {
 		return err
 	}
@@ -135,10 +135,10 @@ func (o setupOptions) run(cmd *cobra.Command) error {
 	return errors.Join(writeFindings(cmd.OutOrStdout(), found), verdictOf(found))
 }
 
-// configFile is the configuration that the command line means.
-func configFile(cmd *cobra.Command) string {
+// configFlag is the configuration that the command line means.
+func configFlag(cmd *cobra.Command) string {
 	file, _ := cmd.Flags().GetString("config") // it is defined
-	return cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
+	return configFile(file)
 }
 
 // setting is one run of setup.
