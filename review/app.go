@@ -171,6 +171,7 @@ type Site struct {
 	Release string // sent as X-Review-Release, so that a change of front can be seen from outside
 	Backend string // address on loopback that requests go to; "": the site is files
 	Root    string // directory of the files that the front serves itself; "": the site has a backend
+	Sleeps  bool   // the backend is a socket that wakes it
 	// PublicPaths need no password. One that ends in "/*" means all paths below it.
 	PublicPaths []string
 }
