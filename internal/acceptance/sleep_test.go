@@ -44,7 +44,7 @@ END
 printf 'FROM localhost/review-demo/busybox\nCOPY run.sh /run.sh\nCOPY index.html /www/index.html\nEXPOSE 8080\nCMD ["sh", "/run.sh"]\n' >Containerfile
 git add . && git commit --quiet --message one`
 
-const deploy = `review-executor try shop --image localhost/review-demo/busybox --variable REVIEW_VOLUMES=/data --service localhost/review-demo/redis=redis`
+const deployShop = `review-executor try shop --image localhost/review-demo/busybox --variable REVIEW_VOLUMES=/data --service localhost/review-demo/redis=redis`
 
 func newSleeper(t *testing.T) *sleeper {
 	s := &sleeper{acceptance.Start(t), t}
@@ -98,7 +98,7 @@ func (s *sleeper) sleeps() {
 // TestSleep_AppsSleepWakeAndOutliveReboots: one host, from the first deploy to the end.
 func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s := newSleeper(t)
-	s.user(deploy)
+	s.user(deployShop)
 	s.serves("one")
 	s.sleeps()
 	s.user("review-executor sync")
@@ -110,7 +110,7 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	}
 	s.sleeps()
 
-	s.user("cd shop && echo two >index.html && git commit --quiet --all --message two && cd .. && " + deploy)
+	s.user("cd shop && echo two >index.html && git commit --quiet --all --message two && cd .. && " + deployShop)
 	s.serves("two")
 	s.sleeps()
 	if got := strings.Fields(s.user("cd .config/systemd/user && ls -d review-app-* sockets.target.wants/review-app-*")); len(got) != 4 {
@@ -138,7 +138,7 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s.serves("two")
 
 	// One that never sleeps is there again by itself.
-	s.user(deploy + " --variable REVIEW_SLEEP_AFTER=never")
+	s.user(deployShop + " --variable REVIEW_SLEEP_AFTER=never")
 	s.Reboot(t)
 	s.eventually("it runs after a reboot", `test $(podman ps --quiet | wc -l) = 2`)
 	s.serves("two")
