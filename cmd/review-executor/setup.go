@@ -146,7 +146,7 @@ type setting struct {
 	cmd  *cobra.Command
 	o    setupOptions
 	file string
-	done map[string]bool // commands that were run, or shown
+	done map[string]bool // mends that were tried, or shown
 }
 
 // perform shows what is to be done, asks, and does it.
@@ -233,11 +233,13 @@ func (s *setting) look() []doctor.Finding {
 // commands are those of the findings that were not run yet and need nobody who thinks.
 func (s *setting) commands(found []doctor.Finding) []string {
 	var all []string
-	add := func(line string) {
-		if !s.done[line] {
-			s.done[line] = true
-			all = append(all, line)
+	add := func(lines ...string) {
+		mend := strings.Join(lines, "\n")
+		if s.done[mend] {
+			return // it has not helped
 		}
+		s.done[mend] = true
+		all = append(all, lines...)
 	}
 	for _, f := range found {
 		if f.Check == "runner-config" && f.Level == doctor.Fail && s.o.runnerTokenFile != "" && !s.done["register"] {
@@ -257,13 +259,11 @@ func (s *setting) commands(found []doctor.Finding) []string {
 		}) {
 			continue
 		}
-		for _, line := range f.Mend {
-			add(line)
-		}
+		add(f.Mend...)
 	}
 	// What heals the apps goes last: it needs all the rest.
 	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(heals(a), heals(b)) })
-	return all
+	return slices.Compact(all)
 }
 
 func heals(line string) int {
