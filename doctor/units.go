@@ -126,7 +126,7 @@ func Enabled(name, without string) func(context.Context) []Finding {
 		case u["LoadState"] == "masked":
 			return fail(name+" is masked: "+without, "systemctl unmask "+name, "systemctl enable --now "+name)
 		case u["LoadState"] != "loaded":
-			return fail("there is no "+name+": "+without, "# install the package review-executor anew")
+			return fail("there is no "+name+": "+without, reinstall)
 		case u["ActiveState"] != "active":
 			return fail(fmt.Sprintf("%s is %s: %s", name, u["ActiveState"], without), "systemctl enable --now "+name)
 		case u["UnitFileState"] == "disabled":
@@ -152,7 +152,7 @@ func (h Host) Front(name string) func(context.Context) []Finding {
 		case u["LoadState"] == "masked":
 			return fail(name+" is masked: no deploy can be published", "systemctl unmask "+quote(name))
 		case u["LoadState"] != "loaded":
-			return fail("there is no "+name+": no deploy can be published", "# install the package review-executor anew")
+			return fail("there is no "+name+": no deploy can be published", reinstall)
 		}
 		return orOK(append(h.polkit(ctx, h.User, name, "start"), h.frontUser(ctx, u["User"])...), "%s may start %s, which may reload apache2.service", h.User.Name, name)
 	}
@@ -185,3 +185,6 @@ func (h Host) polkit(ctx context.Context, user User, name, verb string) []Findin
 	return fail(fmt.Sprintf("polkit does not let %s %s %s: no deploy can be published", user.Name, verb, name),
 		"printf '%s\\n' "+quote(rule)+" > /etc/polkit-1/rules.d/50-review-executor-"+verb+".rules", "systemctl restart polkit.service")
 }
+
+// reinstall brings back what the package brings.
+const reinstall = "apt-get install --yes --reinstall review-executor"
