@@ -162,7 +162,7 @@ func (h Host) RunnerUser(name string) func(context.Context) []Finding {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
 		case u["LoadState"] == "masked":
-			return fail(name+" is masked: no job comes here", "systemctl unmask "+name, "systemctl enable --now "+name)
+			return fail(name+" is masked: no job comes here", unmask(name), "systemctl enable --now "+name)
 		case u["LoadState"] != "loaded":
 			return fail("there is no "+name+": no job comes here", "# https://docs.gitlab.com/runner/install/ says how to install gitlab-runner")
 		}

@@ -157,12 +157,12 @@ func (s *setup) configure() error {
 			changes = append(changes, strings.TrimPrefix(k.table+".", ".")+fmt.Sprintf("%s = %q", k.key, k.value))
 		}
 	}
-	if len(changes) == 0 {
-		return nil
-	}
 	settings := defaultSettings()
 	if err := decodeSettings([]byte(after), &settings); err != nil {
-		return &review.Failure{What: "the configuration would have problems", Cause: err, State: "nothing was changed", Hint: "docs/configuration.md describes every key"}
+		return &review.Failure{What: "the configuration in " + file + " would have problems", Cause: err, State: "nothing was changed", Hint: "docs/configuration.md describes every key"}
+	}
+	if len(changes) == 0 {
+		return nil
 	}
 	s.show("In "+file, changes)
 	if s.dryRun {
