@@ -73,8 +73,9 @@ func (h Host) runners(file string, conf runnerFile) []Finding {
 		return fail(file+" has no runner that calls "+h.Program+": no job comes here", "printf '%s\\n' "+quote(h.section())+" # goes below the runner in "+quote(file))
 	}
 	var found []Finding
-	for i, r := range ours {
-		if len(r.Custom) == 0 && i == len(conf.Runners)-1 {
+	for _, r := range ours {
+		// A table at the file's end is the last runner's.
+		if last := conf.Runners[len(conf.Runners)-1]; len(r.Custom) == 0 && last.Executor == "custom" && len(custom) == 1 {
 			return append(found, fail(fmt.Sprintf("runner %q has no [runners.custom]: it calls nothing", printable(r.Name)), "printf '%s\\n' "+quote(h.section())+" >> "+quote(file))...)
 		}
 		edit := "sensible-editor " + quote(file)
