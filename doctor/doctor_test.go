@@ -253,7 +253,7 @@ func TestRunnerConfig_IsMended(t *testing.T) {
 	good := "# ours\nconcurrent = 4\n[[runners]]\n  name = \"other\"\n  executor = \"docker\"\n[[runners]]\n  name = \"review\"\n  executor = \"custom\"\n" + h.section() + "\n"
 	for name, harm := range map[string]func(string) string{
 		"nothing":         func(s string) string { return s },
-		"no table":        func(s string) string { return s[:strings.Index(s, "  [runners.custom]")] },
+		"no table":        func(s string) string { before, _, _ := strings.Cut(s, "  [runners.custom]"); return before },
 		"no run_exec":     func(s string) string { return strings.ReplaceAll(s, "run_exec", "run_other") },
 		"no cleanup_args": func(s string) string { return strings.ReplaceAll(s, "cleanup_args", "x") },
 		"wrong args":      func(s string) string { return strings.Replace(s, `["prepare"]`, `["run"]`, 1) },
