@@ -25,7 +25,7 @@ import (
 type setupOptions struct {
 	domain, listen, certificate, key   string
 	gitlab, tokenFile, runnerTokenFile string
-	user                               string
+	user, runnerConfig                 string
 	yes, dryRun                        bool
 }
 
@@ -68,6 +68,7 @@ Exit codes are doctor's.`,
 	f.StringVar(&o.gitlab, "gitlab-url", "", "`URL` of GitLab")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` with the token with which GitLab is asked; the runner's user's, mode 600")
 	f.StringVar(&o.runnerTokenFile, "runner-token-file", "", "`FILE` with the token of the runner to register")
+	f.StringVar(&o.runnerConfig, "runner-config", defaultRunnerConfig, "gitlab-runner's configuration: `FILE`")
 	f.StringVar(&o.user, "user", "", "`NAME` of the first user who may see the apps; the password is made and printed once")
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -227,7 +228,7 @@ func (s *setting) mendAll() error {
 
 // look is doctor's.
 func (s *setting) look() []doctor.Finding {
-	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd), doctorTimeout)
+	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd, s.o.runnerConfig), doctorTimeout)
 }
 
 // commands are those of the findings that were not run yet and need nobody who thinks.
@@ -254,9 +255,7 @@ func (s *setting) commands(found []doctor.Finding) []string {
 			}
 			continue
 		}
-		if slices.ContainsFunc(f.Mend, func(line string) bool {
-			return strings.HasPrefix(line, "#") || strings.Contains(line, "sensible-editor")
-		}) {
+		if slices.ContainsFunc(f.Mend, func(line string) bool { return !doctor.Runs(line) }) {
 			continue
 		}
 		add(f.Mend...)
@@ -280,8 +279,8 @@ func (s *setting) register() string {
 		program = "/usr/bin/review-executor"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --non-interactive --url %s --executor custom --name \"$(hostname)\"",
-		shellWord(s.o.runnerTokenFile), shellWord(s.o.gitlab))
+	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --config %s --non-interactive --url %s --executor custom --name \"$(hostname)\"",
+		shellWord(s.o.runnerTokenFile), shellWord(s.o.runnerConfig), shellWord(s.o.gitlab))
 	for _, stage := range []string{"config", "prepare", "run", "cleanup"} {
 		fmt.Fprintf(&b, " --custom-%s-exec %s --custom-%s-args %s", stage, shellWord(program), stage, stage)
 	}
