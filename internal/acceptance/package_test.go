@@ -34,7 +34,7 @@ func TestPackage_InstallUpgradeRemovePurge(t *testing.T) {
 	password := said[len(said)-1]
 	h.Run(t, commands[2])
 	unitsWork(t, h)
-	h.RunAs(t, acceptance.Runner, deployMain)
+	h.RunAs(t, acceptance.Runner, deploy)
 	ask := fmt.Sprintf("curl --silent --fail --user alice:%s --header 'Host: main.review.localhost' http://127.0.0.1/", password)
 	if got := h.Run(t, ask); got != "hello\n" {
 		t.Errorf("the app serves %q", got)
@@ -231,8 +231,8 @@ podman volume create not-ours
 podman tag localhost/review-demo/busybox localhost/not-ours
 podman create --name not-ours localhost/not-ours true`
 
-// deployMain deploys an app with a volume as a job does.
-const deployMain = `set -e
+// deploy deploys an app with a volume as a job does.
+const deploy = `set -e
 mkdir shop
 cd shop
 git init -q -b main
