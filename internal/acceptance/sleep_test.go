@@ -21,6 +21,8 @@ access_log = ""
 [limits]
 sleep_after = "2s"
 sleep_after_max = "never"
+[jobs]
+helper_image = "localhost/review-demo/debian"
 [isolation]
 user_namespace = false # a container in a container has too few
 `
