@@ -108,6 +108,24 @@ func TestHost_FrontIsWrittenByItsUnit(t *testing.T) {
 			t.Errorf("%s\n%s", level[0], got)
 		}
 	})
+	t.Run("keys that only root reads", func(t *testing.T) {
+		h.Run(t, `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=review.localhost -addext subjectAltName=DNS:review.localhost,DNS:*.review.localhost -keyout /etc/ssl/private/review.key -out /etc/ssl/certs/review.pem 2>&1
+			chown root:root /etc/ssl/private/review.key
+			chmod 600 /etc/ssl/private/review.key`)
+		tls := strings.Replace(frontConfig, "[apache]", "[apache]\nlisten = \"*:443\"\ntls_certificate = \"/etc/ssl/certs/review.pem\"\ntls_key = \"/etc/ssl/private/review.key\"", 1)
+		h.Write(t, "/etc/review-executor/config.toml", tls, "root:root", 0o644)
+		h.Run(t, "review-executor apache-config >/etc/apache2/conf-available/review-executor.conf && systemctl restart apache2 || journalctl -u apache2 | tail >&2")
+		h.RunAs(t, acceptance.Runner, "review-executor front")
+		page := "curl --silent --show-error -u alice:secret --cacert /etc/ssl/certs/review.pem --resolve main.review.localhost:443:127.0.0.1 https://main.review.localhost/"
+		if got := h.Run(t, page); got != "hello\n" {
+			t.Errorf("main serves %q", got)
+		}
+		// Apache would end by a key of another certificate. Who could not read it would not know.
+		h.Run(t, "openssl genrsa -out /etc/ssl/private/review.key 2048 2>&1; rm /var/lib/review-front/vhosts/app-main.conf")
+		fails(t, h.TryAs(acceptance.Runner, "review-executor front"), "Apache would not start with the certificate and its key", "was not reloaded")
+		h.Write(t, "/etc/review-executor/config.toml", frontConfig, "root:root", 0o644)
+		h.Run(t, "review-executor apache-config >/etc/apache2/conf-available/review-executor.conf && review-executor front && systemctl restart apache2")
+	})
 	t.Run("what Apache says reaches the runner", func(t *testing.T) {
 		h.Run(t, "echo Nonsense >/etc/apache2/conf-enabled/nonsense.conf; rm /var/lib/review-front/vhosts/zz-unknown.conf")
 		fails(t, h.TryAs(acceptance.Runner, "review-executor front"), "Apache refuses its configuration, and not because of this app", "Invalid command 'Nonsense'", "is still serving", "not your branch")

@@ -46,7 +46,7 @@ END
 printf 'FROM localhost/review-demo/busybox\nCOPY run.sh /run.sh\nCOPY index.html /www/index.html\nEXPOSE 8080\nCMD ["sh", "/run.sh"]\n' >Containerfile
 git add . && git commit --quiet --message one`
 
-const deploy = `review-executor try shop --image localhost/review-demo/busybox --variable REVIEW_VOLUMES=/data --service localhost/review-demo/redis=redis`
+const deployShop = `review-executor try shop --image localhost/review-demo/busybox --variable REVIEW_VOLUMES=/data --service localhost/review-demo/redis=redis`
 
 func newSleeper(t *testing.T) *sleeper {
 	s := &sleeper{acceptance.Start(t), t}
@@ -100,7 +100,7 @@ func (s *sleeper) sleeps() {
 // TestSleep_AppsSleepWakeAndOutliveReboots: one host, from the first deploy to the end.
 func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s := newSleeper(t)
-	s.user(deploy)
+	s.user(deployShop)
 	s.serves("one")
 	s.sleeps()
 	s.user("review-executor sync")
@@ -112,7 +112,7 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	}
 	s.sleeps()
 
-	s.user("cd shop && echo two >index.html && git commit --quiet --all --message two && cd .. && " + deploy)
+	s.user("cd shop && echo two >index.html && git commit --quiet --all --message two && cd .. && " + deployShop)
 	s.serves("two")
 	s.sleeps()
 	if got := strings.Fields(s.user("cd .config/systemd/user && ls -d review-app-* sockets.target.wants/review-app-*")); len(got) != 4 {
@@ -137,7 +137,7 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s.serves("two")
 
 	// One that never sleeps is there again by itself, any other when it is asked for.
-	s.user("git -C shop branch steady && " + deploy + " --branch steady --variable REVIEW_SLEEP_AFTER=never")
+	s.user("git -C shop branch steady && " + deployShop + " --branch steady --variable REVIEW_SLEEP_AFTER=never")
 	s.Reboot(t)
 	s.eventually("it runs after a reboot", `test "$(podman ps --quiet --filter name=steady | wc -l)" = 2`)
 	if got := s.user("podman ps --quiet --filter name=main"); got != "" {
