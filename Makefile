@@ -17,7 +17,7 @@ man: build ## manual pages, in build/man
 	@build/review-executor man build/man
 
 package: build/nfpm ## a .deb and an .rpm for this machine, in build/package
-	@NFPM=build/nfpm scripts/package.sh build/package "$$(go env GOARCH)" && ls build/package/*.deb build/package/*.rpm
+	@rm -rf build/package && NFPM=build/nfpm scripts/package.sh build/package "$$(go env GOARCH)" && ls build/package/*.deb build/package/*.rpm
 
 release: build/nfpm ## packages, archives, SBOMs and checksums for amd64 and arm64, in build/release
 	@NFPM=build/nfpm scripts/release.sh build/release amd64 arm64 && cat build/release/SHA256SUMS

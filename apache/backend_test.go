@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
+	"gitlab.com/review-executor/review-executor/internal/hosttest"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
@@ -113,4 +115,47 @@ func echoes(t *testing.T) string {
 	t.Cleanup(func() { server.Close() })
 	go server.Serve(listener)
 	return listener.Addr().String()
+}
+
+// TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms ends a connection without an
+// answer, as the socket of an app does that cannot wake, or answers as an app that is busy.
+func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
+	f := newFront(t, testConfig())
+	answer := ""
+	listener := listen(t, "127.0.0.1:0")
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			fmt.Fprint(conn, answer)
+			conn.Close()
+		}
+	}()
+	apply(t, f, review.Site{Name: "asleep", Host: "asleep." + domain, Release: "r1", Backend: listener.Addr().String(), Sleeps: true})
+	page(t, "state/asleep."+domain+".html", "the state of asleep")
+	ask := func(accept string) hosttest.Answer {
+		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+host.Port+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", accept)
+		return host.Do(t, req, "asleep."+domain, true)
+	}
+	if got := ask("text/html,*/*;q=0.8"); got.Status != 502 || got.Body != "the state of asleep" || got.Header.Get("Refresh") != "" {
+		t.Errorf("a browser gets %d %q, %v", got.Status, got.Body, got.Header)
+	}
+	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep does not answer.\n" || got.Header.Get("Retry-After") != "5" {
+		t.Errorf("a program gets %d %q, %v", got.Status, got.Body, got.Header)
+	}
+	answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 77\r\nContent-Length: 4\r\n\r\nbusy"
+	if got := ask("*/*"); got.Status != 503 || got.Body != "busy" || strings.Join(got.Header.Values("Retry-After"), ",") != "77" || got.Header.Get("Refresh") != "" {
+		t.Errorf("the app's own answer: %d %q, %v", got.Status, got.Body, got.Header)
+	}
+	listener.Close()
+	if got := ask("text/html"); got.Status != 503 || got.Body != "the state of asleep" || got.Header.Get("Refresh") != "5" {
+		t.Errorf("a browser gets %d %q, %v of what does not listen", got.Status, got.Body, got.Header)
+	}
 }

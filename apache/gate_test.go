@@ -467,7 +467,7 @@ func TestState_PageInPlaceOfADeadApp(t *testing.T) {
 	site := app(t, "login", "the app")
 	apply(t, f, site)
 	mine := ticket(t, "login")
-	site.Backend, site.Release = "127.0.0.1:9", "r-dead" // nobody listens
+	site.Backend, site.Release = "127.0.0.1:1024", "r-dead" // nobody listens
 	site.PublicPaths = []string{"/hook"}
 	page(t, "state/login."+domain+".html", "the state of group/shop")
 	apply(t, f, site)

@@ -43,6 +43,8 @@ func TestRender_Golden(t *testing.T) {
 		Name: "login-form", Host: "login-form.review.example.org", Project: "group/shop", Release: "3f2c1a9-4711", Backend: "127.0.0.1:34817",
 		PublicPaths: []string{"/payments/webhook", "/hooks/*"},
 	}
+	sleeps := site
+	sleeps.Sleeps = true
 	static := review.Site{Name: "handbook", Host: "handbook.review.example.org", Project: "group/docs", Release: "3f2c1a9-4711", Root: "/var/lib/review-executor/sites/handbook/3f2c1a9-4711"}
 	for name, cfg := range map[string]Config{"plain": plain, "tls": secure, "behind": behind, "custom": custom, "open": open} {
 		if problems := cfg.Problems(); len(problems) > 0 {
@@ -54,7 +56,11 @@ func TestRender_Golden(t *testing.T) {
 			script:   map[bool]string{true: cfg.script()}[cfg.Login == LoginPassword],
 			tickets:  tickets{key: []byte("of the golden files"), day: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), own: map[string]string{}},
 		}
-		for file, site := range map[string]review.Site{name + ".conf": site, name + "-static.conf": static} {
+		sites := map[string]review.Site{name + ".conf": site, name + "-static.conf": static}
+		if name == "plain" {
+			sites[name+"-sleeps.conf"] = sleeps
+		}
+		for file, site := range sites {
 			vhost, err := r.renderSite(site)
 			if err != nil {
 				t.Fatal(err)

@@ -216,6 +216,10 @@ func (f *fakeEngine) Untag(context.Context, string) error { return nil }
 
 func (f *fakeEngine) Resume(_ context.Context, id string) error { return f.call("resume", "%s", id) }
 
+func (f *fakeEngine) Stop(_ context.Context, id string, _ time.Duration) error {
+	return f.call("stop", "%s", id)
+}
+
 func (f *fakeEngine) Run(context.Context, review.Container, io.Writer) (int, error) {
 	return 0, f.call("run", "")
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +103,45 @@ func (p *Podman) Resume(ctx context.Context, id string) error {
 		return fmt.Errorf("start container %s again: %w (%w)", id, review.ErrPortTaken, err)
 	}
 	return p.explain(err, "start container %s again", id)
+}
+
+// Stop ends a container, which stays. See review.Containers.
+func (p *Podman) Stop(ctx context.Context, id string, grace time.Duration) error {
+	for range tries {
+		before, err := p.stop(ctx, id, grace)
+		if err != nil || before == nil || before.HostConfig == nil || before.HostConfig.RestartPolicy == nil ||
+			slices.Contains([]string{"", "no"}, before.HostConfig.RestartPolicy.Name) {
+			return err
+		}
+		// If it has ended by itself just before, Podman is about to start it again.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(3 * retryAfter):
+		}
+		if now, err := p.inspect(ctx, id); err == nil && now.RestartCount == before.RestartCount && now.State != nil && !now.State.Running {
+			return nil
+		}
+	}
+	return fmt.Errorf("stop container %s: it is started again each time", id)
+}
+
+// stop returns how the container is afterwards; nil: it is not there.
+func (p *Podman) stop(ctx context.Context, id string, grace time.Duration) (*define.InspectContainerData, error) {
+	options := new(containers.StopOptions).WithTimeout(uint(grace.Seconds()))
+	err := retry(ctx, func() error { return ignoreMissing(containers.Stop(p.call(ctx), id, options)) })
+	if err != nil {
+		return nil, p.explain(err, "stop container %s", id)
+	}
+	data, err := containers.Inspect(p.call(ctx), id, nil)
+	return data, p.explain(ignoreMissing(err), "inspect container %s", id)
+}
+
+func ignoreMissing(err error) error {
+	if notFound(err) {
+		return nil
+	}
+	return err
 }
 
 // Run starts a container and follows it to its end. See review.Containers.

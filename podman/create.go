@@ -92,6 +92,9 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 	}
 	if spec.Restart {
 		s.RestartPolicy = "always"
+		if spec.Supervised {
+			s.RestartPolicy = "unless-stopped" // which podman-restart.service lets be
+		}
 	}
 	isolate(s, spec.Isolation)
 	return s

@@ -54,6 +54,8 @@ type Release struct {
 	Image   string `json:"image,omitempty"`   // image ID; "": a static site
 	Static  bool   `json:"static,omitempty"`  // files that the front serves itself
 	Backend string `json:"backend,omitempty"` // address on loopback: 127.0.0.1:34817
+	// Socket tells that Backend is a supervisor's socket, and that the container, which may sleep, is behind it.
+	Socket bool `json:"socket,omitempty"`
 
 	Port           uint16        `json:"port,omitempty"`            // that the app listens on in its container
 	Command        []string      `json:"command,omitempty"`         // nil: the image's
@@ -64,6 +66,7 @@ type Release struct {
 	PublicPaths    []string      `json:"public_paths,omitempty"`   // that need no password
 	Memory         Bytes         `json:"memory,omitempty"`         // 0: the host's
 	CPUs           float64       `json:"cpus,omitempty"`           // 0: the host's
+	SleepAfter     SleepAfter    `json:"sleep_after,omitempty"`    // nanoseconds; 0: the host's
 	Companions     []Companion   `json:"companions,omitempty"`
 }
 
@@ -168,6 +171,7 @@ type Site struct {
 	Release string // sent as X-Review-Release, so that a change of front can be seen from outside
 	Backend string // address on loopback that requests go to; "": the site is files
 	Root    string // directory of the files that the front serves itself; "": the site has a backend
+	Sleeps  bool   // the backend is a socket that wakes it
 	// PublicPaths need no password. One that ends in "/*" means all paths below it.
 	PublicPaths []string
 }

@@ -57,7 +57,7 @@ func (l *Lifecycle) applyFront(ctx context.Context) (refused map[string]error, e
 }
 
 func (l *Lifecycle) site(r Record) Site {
-	site := Site{Name: r.Name, Host: r.Host, Project: r.Project, Release: r.Live.ID, Backend: r.Live.Backend, PublicPaths: r.Live.PublicPaths}
+	site := Site{Name: r.Name, Host: r.Host, Project: r.Project, Release: r.Live.ID, Backend: r.Live.Backend, Sleeps: r.Live.Socket, PublicPaths: r.Live.PublicPaths}
 	if r.Live.Static {
 		site.Root = l.Records.SiteDir(r.Name, r.Live.ID)
 	}

@@ -36,6 +36,9 @@ func (d *deploy) startCompanions(ctx context.Context) error {
 		return err
 	}
 	for _, c := range d.next.Companions {
+		if d.next.ID == d.record.Live.ID && d.yields(c, there) {
+			continue
+		}
 		if err := d.startCompanion(ctx, c, there); err != nil {
 			return err
 		}
@@ -113,6 +116,7 @@ func (d *deploy) replaceCompanion(ctx context.Context, c Companion, there []Obje
 		Env:        d.secrets.Companions[c.Name],
 		Labels:     d.companionLabels(c),
 		Restart:    true,
+		Supervised: d.Supervisor != nil,
 		Isolation:  d.Isolation,
 	}
 	if ids == "" {

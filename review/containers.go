@@ -39,6 +39,9 @@ type Containers interface {
 	// Resume starts a container again that has ended. A port of the host that is
 	// taken by now is ErrPortTaken.
 	Resume(ctx context.Context, id string) error
+	// Stop ends a container with its stop signal, and by force after the grace. It stays,
+	// and is not started again but by Resume. One that has ended, or is not there, is no error.
+	Stop(ctx context.Context, id string, grace time.Duration) error
 	// Run starts a container, passes on what it writes until it ends, and returns
 	// its exit code. What has ended stays until it is removed.
 	Run(ctx context.Context, spec Container, log io.Writer) (exit int, err error)
@@ -67,11 +70,12 @@ type Containers interface {
 
 // Object is something in the container engine.
 type Object struct {
-	Kind    string // container, image, network or volume
-	Name    string
-	Running bool   // of a container
-	Backend string // where the port of a container is published: 127.0.0.1:34817
-	Labels  map[string]string
+	Kind     string // container, image, network, volume, or a supervisor's unit
+	Name     string
+	Running  bool   // of a container
+	Backend  string // where the port of a container is published: 127.0.0.1:34817
+	Changing bool   // of a unit: see Supervisor
+	Labels   map[string]string
 }
 
 // AnyValue stands for any value of a label but an empty one.
@@ -140,6 +144,7 @@ type Container struct {
 	Port       uint16 // published on 127.0.0.1; 0: none
 	HostPort   uint16 // where it is published; 0: on a free port
 	Restart    bool   // start again whenever it ends, and after a reboot
+	Supervised bool   // what was stopped stays so, after a reboot too: somebody else starts it
 	Isolation  Isolation
 	// IDs are the user IDs to have, as State tells them; "": a range of its own.
 	IDs string

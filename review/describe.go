@@ -13,6 +13,7 @@ import (
 type Description struct {
 	Record    Record
 	URL       string
+	Asleep    bool     // until its next request
 	Variables []string // names of the app's own, sorted
 	// Limits of each of its containers; 0: none.
 	Memory Bytes
@@ -64,6 +65,11 @@ func (l *Lifecycle) Describe(ctx context.Context, name string) (Description, err
 	}
 	d.Rollback = l.checkRollback(*record)
 	d.Containers = recorded(*record)
+	asleep, err := l.Asleep(ctx, []Record{*record})
+	d.Asleep = asleep[name]
+	if err != nil {
+		d.Engine = err
+	}
 	if l.Containers == nil {
 		return d, nil
 	}

@@ -46,15 +46,15 @@ func (l *Lifecycle) applyByUnit(ctx context.Context) (refused map[string]error, 
 }
 
 // RunFront is what the unit runs: it makes the front serve what the records say and
-// leaves what has become of that in the file results, for those who wait for it.
-// Of the state it only reads, and believes nothing. Its directory is that of results.
+// leaves what has become of that in the file results, for those who wait for it, with
+// a lock beside it. Of the state it only reads, and believes nothing.
 func (l *Lifecycle) RunFront(ctx context.Context, results string) (refused map[string]error, err error) {
 	lock := flock.New(filepath.Join(filepath.Dir(results), ".front.lock"), flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o600))
 	// systemd runs one at a time, and somebody may run another by hand.
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock the front: %w", err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	runs := readFrontRuns(results)
 	runs.Begun++
 	saved := runs.save(results, 0o644) // before the records are read

@@ -141,7 +141,7 @@ func TestFrontUnit_EarlierResultIsNotTakenForThisRuns(t *testing.T) {
 	}
 }
 
-func TestFrontUnit_WritesNothingBesideTheState(t *testing.T) {
+func TestFrontUnit_LeavesTheStateAsItIs(t *testing.T) {
 	w := newWorld(t)
 	w.Pages = nowhere{}
 	u := w.byUnit()

@@ -77,7 +77,7 @@ func (d *deploy) reconnect(ctx context.Context) error {
 	if err != nil || !listens {
 		return nil //nolint:nilerr // the next probes tell more
 	}
-	d.log.Line("WARNING: the app listens on port %d but %s does not reach it; starting it once more", d.next.Port, d.next.Backend)
+	d.log.Line("WARNING: the app listens on port %d but %s does not reach it; starting it once more", d.next.Port, d.address)
 	this := map[string]string{LabelApp: d.app.Name, LabelRole: RoleApp, LabelRelease: d.next.ID}
 	if err := d.Containers.Remove(ctx, this, 0); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (d *deploy) probeHTTP(ctx context.Context) (bool, string) {
 	path := cmp.Or(d.next.HealthPath, "/")
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.next.Backend+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.address+path, nil)
 	if err != nil {
 		return false, err.Error()
 	}

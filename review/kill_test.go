@@ -3,6 +3,7 @@ package review_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,35 +19,86 @@ import (
 
 // scenario is something that can be killed at any of its operations.
 type scenario struct {
-	before func(*world)
-	do     func(*world)
-	pages  []string // one of which it serves in the end
+	before     func(*world)
+	do         func(*world)
+	pages      []string // one of which it serves in the end
+	supervised bool
 }
 
 var scenarios = map[string]scenario{
-	"first deploy": {func(*world) {}, func(w *world) { w.full(1, "one", "a") }, []string{"404", "one"}},
-	"redeploy":     {func(w *world) { w.full(1, "one", "a") }, func(w *world) { w.full(2, "two", "b") }, []string{"one", "two"}},
+	"first deploy": {before: func(*world) {}, do: func(w *world) { w.full(1, "one", "a") }, pages: []string{"404", "one"}},
+	"redeploy":     {before: func(w *world) { w.full(1, "one", "a") }, do: func(w *world) { w.full(2, "two", "b") }, pages: []string{"one", "two"}},
 	"third deploy": {
-		func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "a") },
-		func(w *world) { w.full(3, "three", "a") },
-		[]string{"two", "three"},
+		before: func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "a") },
+		do:     func(w *world) { w.full(3, "three", "a") },
+		pages:  []string{"two", "three"},
 	},
-	"static deploy": {func(w *world) { w.full(1, "one", "a") }, func(w *world) { _, _ = w.Deploy(context.Background(), w.static(2, "two")) }, []string{"one", "two"}},
+	"static deploy": {before: func(w *world) { w.full(1, "one", "a") }, do: func(w *world) { _, _ = w.Deploy(context.Background(), w.static(2, "two")) }, pages: []string{"one", "two"}},
 	"back from static": {
-		func(w *world) { w.publishes(w.static(1, "one")); w.publishes(w.static(2, "two")) },
-		func(w *world) { _, _ = w.rollback() }, []string{"one", "two"},
+		before: func(w *world) { w.publishes(w.static(1, "one")); w.publishes(w.static(2, "two")) },
+		do:     func(w *world) { _, _ = w.rollback() }, pages: []string{"one", "two"},
 	},
-	"stop":     {func(w *world) { w.full(1, "one", "a") }, func(w *world) { _, _ = w.stop() }, []string{"404", "one"}},
-	"rollback": {func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "b") }, func(w *world) { _, _ = w.rollback() }, []string{"one", "two"}},
+	"stop":     {before: func(w *world) { w.full(1, "one", "a") }, do: func(w *world) { _, _ = w.stop() }, pages: []string{"404", "one"}},
+	"rollback": {before: func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "b") }, do: func(w *world) { _, _ = w.rollback() }, pages: []string{"one", "two"}},
 	"sync": {
-		func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "b"); w.engine.Wipe(false); w.forget() },
-		func(w *world) { _, _ = w.sync(false) }, []string{"two"},
+		before: func(w *world) { w.full(1, "one", "a"); w.full(2, "two", "b"); w.engine.Wipe(false); w.forget() },
+		do:     func(w *world) { _, _ = w.sync(false) }, pages: []string{"two"},
 	},
-	"sync after a crash": {func(w *world) { w.full(1, "one", "a"); w.engine.Crash() }, func(w *world) { _, _ = w.sync(false) }, []string{"one"}},
+	"sync after a crash": {before: func(w *world) { w.full(1, "one", "a"); w.engine.Crash() }, do: func(w *world) { _, _ = w.sync(false) }, pages: []string{"one"}},
 	"sync of a killed stop": {
-		func(w *world) { w.full(1, "one", "a"); w.killedAt(3, func() { _, _ = w.stop() }) },
-		func(w *world) { _, _ = w.sync(false) }, []string{"404"},
+		before: func(w *world) { w.full(1, "one", "a"); w.killedAt(3, func() { _, _ = w.stop() }) },
+		do:     func(w *world) { _, _ = w.sync(false) }, pages: []string{"404"},
 	},
+}
+
+// everyScenario is each without and with a supervisor.
+func everyScenario() map[string]scenario {
+	all := maps.Clone(scenarios)
+	for name, s := range scenarios {
+		s.supervised = true
+		all[name+", supervised"] = s
+	}
+	for name, s := range sleeping {
+		s.supervised = true
+		all[name] = s
+	}
+	return all
+}
+
+// sleeping are scenarios of apps that sleep.
+var sleeping = map[string]scenario{
+	"wake": {
+		before: func(w *world) { w.full(1, "one", "a"); w.sleeps() },
+		do:     func(w *world) { _ = w.units.Start(context.Background(), "login", releaseID(1)) }, pages: []string{"one"},
+	},
+	"sleep": {before: func(w *world) { w.full(1, "one", "a") }, do: func(w *world) { w.sleeps() }, pages: []string{"one"}},
+	"redeploy of what sleeps": {
+		before: func(w *world) { w.full(1, "one", "a"); w.sleeps() },
+		do:     func(w *world) { w.full(2, "two", "b") }, pages: []string{"one", "two"},
+	},
+	"reboot": {
+		before: func(w *world) { w.full(1, "one", "a"); w.engine.Crash(); w.units.Reboot() },
+		do:     func(w *world) { _, _ = w.sync(false) }, pages: []string{"one"},
+	},
+	"supervisor from now on": {
+		before: func(w *world) {
+			w.Supervisor = nil
+			w.full(1, "one", "a")
+			w.Supervisor = w.units
+		},
+		do: func(w *world) { _, _ = w.sync(false) }, pages: []string{"one"},
+	},
+}
+
+// sleeps sends the first release of login to sleep.
+func (w *world) sleeps() { _ = w.units.Stop(context.Background(), "login", releaseID(1)) }
+
+func (s scenario) world(t *testing.T) *world {
+	w := newWorld(t)
+	if s.supervised {
+		w.supervised()
+	}
+	return w
 }
 
 // full deploys, from prepare to cleanup, an app that has everything: a companion
@@ -98,10 +150,10 @@ func (w *world) killedAt(n int, f func()) (where string) {
 }
 
 func TestKill_EveryMomentLeavesWhatSyncMakesWhole(t *testing.T) {
-	for name, s := range scenarios {
+	for name, s := range everyScenario() {
 		t.Run(name, func(t *testing.T) {
 			for n := 0; ; n++ {
-				w := newWorld(t)
+				w := s.world(t)
 				s.before(w)
 				where := w.killedAt(n, func() { s.do(w) })
 				if !t.Run(fmt.Sprintf("%02d %s", n, where), func(t *testing.T) {
@@ -125,10 +177,10 @@ func TestKill_EveryMomentLeavesWhatSyncMakesWhole(t *testing.T) {
 // TestKill_OfTheEngineIsUndoneOrHealed has the engine fail from any operation on,
 // until Sync.
 func TestKill_OfTheEngineIsUndoneOrHealed(t *testing.T) {
-	for name, s := range scenarios {
+	for name, s := range everyScenario() {
 		t.Run(name, func(t *testing.T) {
 			for n := 0; ; n++ {
-				w := newWorld(t)
+				w := s.world(t)
 				s.before(w)
 				count, reached := -1, ""
 				w.fault = func(op string) error {
@@ -161,10 +213,10 @@ func TestKill_ByAFullDisk(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	for name, s := range scenarios {
+	for name, s := range everyScenario() {
 		t.Run(name, func(t *testing.T) {
 			for n := 0; ; n++ {
-				w := newWorld(t)
+				w := s.world(t)
 				s.before(w)
 				count, reached := -1, ""
 				room := func() {}
@@ -216,10 +268,22 @@ func (w *world) isWholeApp(app string) {
 		w.t.Fatal(err)
 	}
 	for _, o := range there {
-		if o.Kind == "container" && !o.Running {
+		if o.Kind == "container" && !o.Running && record != nil && w.awake(*record) {
 			w.t.Errorf("%s does not run", o.Name)
 		}
 		got = append(got, o.Kind+" "+o.Name)
+	}
+	if w.units != nil {
+		units, err := w.units.Units(context.Background(), app)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, o := range units {
+			got = append(got, o.Kind+" "+o.Name)
+		}
+		if record != nil && !record.Live.Static {
+			want = append(want, "unit review-app-"+app+"-"+record.Live.ID)
+		}
 	}
 	slices.Sort(got)
 	// A volume may be there before the first release that has it, and stays.
@@ -242,6 +306,19 @@ func (w *world) isWholeApp(app string) {
 	if served := slices.Contains(w.front.Hosts(), app+".review.example.org"); served != (record != nil) {
 		w.t.Errorf("the front serves it: %t, there is a record: %t", served, record != nil)
 	}
+}
+
+// awake tells whether the containers of an app must run: it has no unit, or one that
+// is awake.
+func (w *world) awake(r review.Record) bool {
+	if w.units == nil || r.Live.Static {
+		return true
+	}
+	asleep, err := w.Asleep(context.Background(), []review.Record{r})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return !asleep[r.Name]
 }
 
 // existsOf is what must exist for a record, and nothing else.

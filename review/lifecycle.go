@@ -14,10 +14,11 @@ type Lifecycle struct {
 	Containers Containers
 	Front      Front
 	// FrontUnit changes the front in the place of this process; nil: it does so itself.
-	FrontUnit FrontUnit
-	Forge     Forge  // nil: GitLab cannot be asked
-	Notes     *Notes // nil: no comments on merge requests
-	Pages     Pages  // nil: none
+	FrontUnit  FrontUnit
+	Forge      Forge      // nil: GitLab cannot be asked
+	Notes      *Notes     // nil: no comments on merge requests
+	Supervisor Supervisor // nil: apps never sleep, and the engine alone starts them
+	Pages      Pages      // nil: none
 	// Unwritten, if set, is told why the pages could not be written. Nothing else
 	// fails by that.
 	Unwritten func(error)
@@ -83,6 +84,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		{"start", d.start},
 		{"wait until healthy", d.waitHealthy},
 		{"ask whether it is still wanted", d.stillWanted},
+		{"listen", d.listen},
 		{"publish", d.publish},
 		{"retire", d.retire},
 		{"prune build cache", d.pruneBuildCache},
@@ -100,6 +102,7 @@ type deploy struct {
 	secrets      Secrets // of next
 	image        Image   // of next
 	id           string  // of the new container
+	address      string  // where the container is published
 	switched     bool    // the front was told to send requests to the new release
 	mergeRequest int64   // that the comment belongs to; 0: not known, or none
 	unwatch      func()  // from here on, a stop waits until the deploy is done

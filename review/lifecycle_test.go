@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,8 @@ type world struct {
 	t      *testing.T
 	engine *reviewtest.Engine
 	front  *reviewtest.Front
-	dir    string // of the records
+	units  *reviewtest.Supervisor // nil: none
+	dir    string                 // of the records
 	// fault is that of the engine, the front and the checkout. Operations of
 	// the front and the checkout are called "front Apply" and "checkout Tar".
 	fault reviewtest.Fault
@@ -39,6 +41,18 @@ func newWorld(t *testing.T) *world {
 		Domain:     "review.example.org",
 		Limits:     review.LimitDefaults(),
 	}
+	return w
+}
+
+// supervised is a world whose apps sleep.
+func (w *world) supervised() *world {
+	w.units = reviewtest.NewSupervisor(w.t)
+	w.units.Fail = func(op string) error { return w.before(op) }
+	w.units.Wake = func(ctx context.Context, app, release string) error {
+		return w.Wake(ctx, app, release, review.NewLog(io.Discard))
+	}
+	w.units.Sleep = w.Sleep
+	w.Supervisor = w.units
 	return w
 }
 

@@ -30,6 +30,10 @@ type Limits struct {
 	DiskReserve Bytes `toml:"disk_reserve"`
 	// Memory of the host that stays free. A deploy that finds less is refused. "0" is no limit.
 	MemoryReserve Bytes `toml:"memory_reserve"`
+	// How long an app may have no connection before it sleeps, until its next request: "1h", or "never". Apps sleep only with supervisor = "systemd".
+	SleepAfter SleepAfter `toml:"sleep_after"`
+	// The longest that a project may choose with REVIEW_SLEEP_AFTER; "never" lets it choose that, too.
+	SleepAfterMax SleepAfter `toml:"sleep_after_max"`
 	// How much the files of one static site may hold; each counts 4KiB more.
 	StaticSize Bytes `toml:"static_size"`
 }
@@ -47,6 +51,8 @@ func LimitDefaults() Limits {
 		StopGrace:      10 * time.Second,
 		DiskReserve:    1 << 30,
 		MemoryReserve:  256 << 20,
+		SleepAfter:     SleepAfter(time.Hour),
+		SleepAfterMax:  SleepAfter(24 * time.Hour),
 		StaticSize:     1 << 30,
 	}
 }
@@ -64,6 +70,11 @@ func (l Limits) Problems() []error {
 	for key, value := range map[string]int{"apps": l.Apps, "apps_per_project": l.AppsPerProject} {
 		if value < 0 {
 			problems = append(problems, fmt.Errorf("limits.%s: must be 0 or more, not %d", key, value))
+		}
+	}
+	for key, value := range map[string]SleepAfter{"sleep_after": l.SleepAfter, "sleep_after_max": l.SleepAfterMax} {
+		if value != Never && (time.Duration(value) < shortestSleep || time.Duration(value) > longestSleep) {
+			problems = append(problems, fmt.Errorf(`limits.%s: must be a time from 1s to 720h such as "90m", or "never", not %s`, key, value))
 		}
 	}
 	if l.StaticSize <= 0 {
@@ -94,6 +105,9 @@ func (d *deploy) checkLimits() error {
 	if c := d.next.CPUs; d.Isolation.CPUs != 0 && c > d.Isolation.CPUs {
 		problems = append(problems, fmt.Errorf("REVIEW_CPUS is %v; this host gives an app at most %v", c, d.Isolation.CPUs))
 	}
+	if s := d.next.SleepAfter; d.supervises(d.next) && s != 0 && s.beyond(d.Limits.SleepAfterMax) && s.beyond(d.Limits.SleepAfter) {
+		problems = append(problems, fmt.Errorf("REVIEW_SLEEP_AFTER is %s; this host lets an app sleep after %s at the latest", s, d.Limits.SleepAfterMax))
+	}
 	if len(problems) == 0 {
 		return nil
 	}
@@ -102,6 +116,6 @@ func (d *deploy) checkLimits() error {
 		What:  "the app asks for more than this host gives",
 		Cause: errors.Join(problems...),
 		State: "nothing was changed",
-		Hint:  "ask for less, or ask the host's administrator to raise isolation.memory or isolation.cpus",
+		Hint:  "ask for less, or ask the host's administrator to raise isolation.memory, isolation.cpus or limits.sleep_after_max",
 	}
 }

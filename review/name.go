@@ -144,3 +144,15 @@ func identityHash(projectID int64, environment string) string {
 	sum := sha256.Sum256([]byte(strconv.FormatInt(projectID, 10) + "\x00" + environment))
 	return hex.EncodeToString(sum[:])[:hashLength]
 }
+
+// releasePattern is what a release's ID is made of.
+var releasePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,98}[A-Za-z0-9])?$`)
+
+// CheckRelease tells whether id can be a release's: part of names of containers, files
+// and units.
+func CheckRelease(id string) error {
+	if !releasePattern.MatchString(id) {
+		return fmt.Errorf("%s is no release (letters, digits and inner hyphens)", Printable(id, 80))
+	}
+	return nil
+}

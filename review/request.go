@@ -81,6 +81,7 @@ func newRelease(req Request) Release {
 		PublicPaths:    s.PublicPaths,
 		Memory:         s.Memory,
 		CPUs:           s.CPUs,
+		SleepAfter:     s.SleepAfter,
 	}
 }
 

@@ -38,30 +38,47 @@ func (l *Lifecycle) restore(ctx context.Context, record Record, log *Log) (did s
 		log = silent()
 	}
 	d := &deploy{Lifecycle: l, app: record.App, log: log, record: record, next: record.Live, secrets: secrets}
+	if l.supervises(record.Live) {
+		return d.restoreUnit(ctx)
+	}
+	d.next.Socket = false // of a host that had a supervisor once
 	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
 	if err != nil {
 		return "", err
 	}
+	if has(there, containerName(record.Name, record.Live), true) {
+		if _, err := d.heal(ctx, there); err != nil {
+			return "", err
+		}
+		return d.follow(ctx, containerName(record.Name, record.Live))
+	}
+	return d.heal(ctx, there)
+}
+
+// heal starts what does not run of the release, companions first, and makes anew what
+// is gone. It returns once the release is healthy that it has started, and
+// says what it did; "": nothing.
+func (d *deploy) heal(ctx context.Context, there []Object) (did string, err error) {
+	before := d.record
 	if err := d.noteLostVolumes(there); err != nil {
 		return "", err
 	}
 	if err := d.startCompanions(ctx); err != nil {
 		return "", err
 	}
-	if record.Live.Static {
+	if d.next.Static {
 		return "", d.checkSite()
 	}
-	name := containerName(record.Name, record.Live)
-	i := slices.IndexFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name })
-	if i >= 0 && there[i].Running {
-		return d.follow(ctx, name)
+	name := containerName(d.app.Name, d.next)
+	if has(there, name, true) {
+		return "", nil
 	}
-	if did, err = d.revive(ctx, name, i >= 0); err != nil {
+	if did, err = d.revive(ctx, name, has(there, name, false)); err != nil {
 		return did, err
 	}
-	if d.next.Backend != record.Live.Backend {
+	if d.next.Backend != before.Live.Backend {
 		err = d.move(ctx)
-	} else if d.record.IDs != record.IDs {
+	} else if d.record.IDs != before.IDs {
 		err = d.Records.Save(d.record)
 	}
 	if err != nil {
@@ -78,7 +95,7 @@ func (l *Lifecycle) restore(ctx context.Context, record Record, log *Log) (did s
 // have been moved by a process that was killed then.
 func (d *deploy) follow(ctx context.Context, name string) (did string, err error) {
 	state, err := d.Containers.State(ctx, name)
-	if err != nil || state.Backend == "" || state.Backend == d.record.Live.Backend {
+	if err != nil || state.Backend == "" || (state.Backend == d.record.Live.Backend && !d.record.Live.Socket) {
 		return "", err
 	}
 	d.next.Backend = state.Backend
@@ -95,10 +112,12 @@ func (d *deploy) revive(ctx context.Context, name string, exists bool) (did stri
 		return "", err
 	}
 	if exists {
-		d.id = name
 		err := d.Containers.Resume(ctx, name)
+		if err == nil {
+			return "started again", d.locate(ctx, name)
+		}
 		if !errors.Is(err, ErrPortTaken) {
-			return "started again", err
+			return "", err
 		}
 		gone := map[string]string{LabelApp: d.app.Name, LabelRole: RoleApp, LabelRelease: d.next.ID}
 		if err := d.Containers.Remove(ctx, gone, 0); err != nil {
@@ -108,8 +127,11 @@ func (d *deploy) revive(ctx context.Context, name string, exists bool) (did stri
 	if d.next.Port, err = d.port(d.image); err != nil {
 		return "", err
 	}
-	// Where it was published before, so that the front need not change.
-	return "made anew from its image", d.startOn(ctx, hostPort(d.next.Backend))
+	port := uint16(0)
+	if !d.next.Socket {
+		port = hostPort(d.next.Backend) // where it was published before, so that the front need not change
+	}
+	return "made anew from its image", d.startOn(ctx, port)
 }
 
 // noteLostVolumes notes in the record, before they are made anew and empty, that

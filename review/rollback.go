@@ -28,6 +28,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, app App, log *Log) error {
 	}
 	d := &deploy{Lifecycle: l, app: record.App, log: log, record: record, next: *record.Previous}
 	d.next.Deployed = time.Now().UTC().Truncate(time.Second)
+	d.next.Backend, d.next.Socket = "", false
 	d.next.Requested = time.Time{} // it is wanted now, whatever has ended since its pipeline
 	if d.secrets, err = l.Records.LoadSecrets(app.Name, d.next.ID); err != nil {
 		return err
@@ -38,6 +39,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, app App, log *Log) error {
 		{"start companions", d.startCompanions},
 		{"start", d.start},
 		{"wait until healthy", d.waitHealthy},
+		{"listen", d.listen},
 		{"publish", d.publish},
 		{"retire", d.retire},
 	})

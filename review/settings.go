@@ -50,6 +50,8 @@ type Settings struct {
 	Memory Bytes
 	// REVIEW_CPUS; processors that the app may use: "0.5". At most, and without it, isolation.cpus.
 	CPUs float64
+	// REVIEW_SLEEP_AFTER; how long the app may have no connection before it sleeps, until its next request: "30m", or "never". At most limits.sleep_after_max, and without it, limits.sleep_after.
+	SleepAfter SleepAfter
 	// REVIEW_ENV_<NAME>; NAME in the app's environment.
 	Env map[string]string
 }
@@ -118,6 +120,8 @@ func (s *Settings) set(name, value string) (known bool, err error) {
 		s.PublicPaths, err = parsePublicPaths(value)
 	case name == "MEMORY":
 		s.Memory, err = parseMemory(value)
+	case name == "SLEEP_AFTER":
+		err = s.SleepAfter.UnmarshalText([]byte(value))
 	case name == "CPUS":
 		s.CPUs, err = parseCPUs(value)
 	case strings.HasPrefix(name, "ENV_"):

@@ -163,7 +163,7 @@ func TestLimits_EveryProblemIsNamed(t *testing.T) {
 		got = append(got, key)
 	}
 	if want := []string{
-		"limits.apps", "limits.apps_per_project", "limits.build_timeout", "limits.drain", "limits.health_timeout", "limits.release_timeout", "limits.static_size", "limits.stop_grace",
+		"limits.apps", "limits.apps_per_project", "limits.build_timeout", "limits.drain", "limits.health_timeout", "limits.release_timeout", "limits.sleep_after", "limits.sleep_after_max", "limits.static_size", "limits.stop_grace",
 	}; !slices.Equal(want, got) {
 		t.Errorf("%v, want %v", got, want)
 	}

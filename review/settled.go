@@ -10,7 +10,7 @@ import (
 type inventory map[string][]Object
 
 func (l *Lifecycle) takeInventory(ctx context.Context) (inventory, error) {
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: AnyValue})
+	there, err := l.objects(ctx, AnyValue)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,20 @@ func (l *Lifecycle) settled(r Record, there []Object) bool {
 	has := func(companion, dir string) bool {
 		return slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "volume" && o.Name == volumeName(r.Name, companion, dir) })
 	}
+	if l.supervises(r.Live) {
+		unit, found := unitOf(there, r.Name, r.Live)
+		if !found || !r.Live.Socket || unit.Backend != r.Live.Backend {
+			return false
+		}
+		if unit.Changing {
+			return true // somebody works on it
+		}
+		if !unit.Running {
+			return l.Limits.sleepAfter(r.Live) != Never && !slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "container" && o.Running })
+		}
+	} else if r.Live.Socket {
+		return false
+	}
 	for _, c := range r.Live.Companions {
 		if !runs(companionContainer(r.Name, c), "") || slices.ContainsFunc(c.Volumes, func(dir string) bool { return !has(c.Name, dir) }) {
 			return false
@@ -47,6 +61,9 @@ func (l *Lifecycle) settled(r Record, there []Object) bool {
 	if r.Live.Static {
 		_, err := os.Stat(l.Records.SiteDir(r.Name, r.Live.ID))
 		return err == nil
+	}
+	if r.Live.Socket {
+		return runs(containerName(r.Name, r.Live), "")
 	}
 	return runs(containerName(r.Name, r.Live), r.Live.Backend)
 }

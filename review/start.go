@@ -20,7 +20,7 @@ func (d *deploy) start(ctx context.Context) error {
 	if err := d.startOn(ctx, 0); err != nil {
 		return err
 	}
-	d.log.Step("container", "port %d of %s on %s", port, d.app.Name, d.next.Backend)
+	d.log.Step("container", "port %d of %s on %s", port, d.app.Name, d.address)
 	return nil
 }
 
@@ -33,7 +33,7 @@ func (d *deploy) startOn(ctx context.Context, hostPort uint16) error {
 	spec.Hostname, spec.Aliases = d.app.Name, []string{d.app.Name}
 	spec.Command = d.next.Command
 	spec.Port, spec.HostPort = d.next.Port, hostPort
-	spec.Restart = true
+	spec.Restart, spec.Supervised = true, d.Supervisor != nil
 	d.id, err = d.Containers.Start(ctx, spec)
 	if errors.Is(err, ErrPortTaken) && hostPort != 0 {
 		spec.HostPort = 0
@@ -46,7 +46,10 @@ func (d *deploy) startOn(ctx context.Context, hostPort uint16) error {
 		return err
 	}
 	state, err := d.Containers.State(ctx, d.id)
-	d.next.Backend, d.record.IDs = state.Backend, state.IDs
+	d.address, d.record.IDs = state.Backend, state.IDs
+	if !d.next.Socket {
+		d.next.Backend = d.address
+	}
 	return err
 }
 

@@ -55,7 +55,7 @@ func (l *Lifecycle) Find(ctx context.Context, name string) (App, error) {
 	if attempt, found := l.Records.attempts()[name]; found {
 		return attempt.App, nil
 	}
-	left, err := l.Containers.Objects(ctx, map[string]string{LabelApp: name})
+	left, err := l.objects(ctx, name)
 	if err != nil {
 		return App{}, err
 	}

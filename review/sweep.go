@@ -11,7 +11,7 @@ import (
 // of other releases, companions that nobody wants any more, images, secrets and
 // files. With drain, containers first finish their requests.
 func (l *Lifecycle) sweep(ctx context.Context, record Record, drain bool) error {
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	there, err := l.objects(ctx, record.Name)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (l *Lifecycle) sweep(ctx context.Context, record Record, drain bool) error 
 			grace = l.Limits.StopGrace
 			l.drain(ctx, record, o)
 		}
-		failed = append(failed, l.Containers.Remove(ctx, labels, grace))
+		failed = append(failed, l.removeObjects(ctx, labels, grace))
 	}
 	failed = append(failed, l.Records.Prune(record.Name, record.keeps))
 	return errors.Join(failed...)
@@ -62,26 +62,30 @@ func (r Record) wants(o Object) bool {
 	}
 }
 
-// drain waits until a container that is published has no connection any more.
+// drain waits until a container or a socket that is published has no connection any more.
 func (l *Lifecycle) drain(ctx context.Context, record Record, o Object) {
 	if o.Labels[LabelRole] != RoleApp || !o.Running {
 		return
 	}
-	state, err := l.Containers.State(ctx, o.Name)
-	if err != nil || state.Backend == "" {
-		return // it has just ended
+	backend := o.Backend
+	if o.Kind == "container" {
+		state, err := l.Containers.State(ctx, o.Name)
+		if err != nil || state.Backend == "" {
+			return // it has just ended
+		}
+		backend = state.Backend
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Limits.Drain)
 	defer cancel()
 	if record.Serves() { // a killed process may have told the front just before
 		_ = l.Front.Serves(ctx, l.site(record)) // it has had its time
 	}
-	l.Front.Drain(ctx, state.Backend)
+	l.Front.Drain(ctx, backend)
 }
 
 // clear removes everything of an app that has no record, or none any more.
 func (l *Lifecycle) clear(ctx context.Context, app string, grace time.Duration) error {
-	if err := l.Containers.Remove(ctx, map[string]string{LabelApp: app}, grace); err != nil {
+	if err := l.removeObjects(ctx, map[string]string{LabelApp: app}, grace); err != nil {
 		return err
 	}
 	return l.Records.Prune(app, func(string) bool { return false })

@@ -237,7 +237,7 @@ func (l *Lifecycle) frontFollows(ctx context.Context, name string) error {
 
 // preview says what bring would do.
 func (l *Lifecycle) preview(ctx context.Context, record Record, found *Record, log *Log) error {
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	there, err := l.objects(ctx, record.Name)
 	if err != nil {
 		return err
 	}
@@ -269,6 +269,6 @@ func (l *Lifecycle) preview(ctx context.Context, record Record, found *Record, l
 
 // unwanted is what there is of the app that its record does not name.
 func (l *Lifecycle) unwanted(ctx context.Context, record Record) ([]Object, error) {
-	there, err := l.Containers.Objects(ctx, map[string]string{LabelApp: record.Name})
+	there, err := l.objects(ctx, record.Name)
 	return slices.DeleteFunc(there, record.wants), err
 }

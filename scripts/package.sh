@@ -2,7 +2,8 @@
 # Makes a .deb and an .rpm: package.sh DIR ARCH, with Go's name of the architecture.
 #
 # The same commit makes the same bytes, wherever and whenever. $NFPM is nfpm. The files
-# as they are laid out stay in DIR/ARCH.
+# as they are laid out stay in DIR/ARCH. $PACKAGERS may choose one of "deb rpm".
+# $NATIVE may be the program of the same commit for this machine.
 set -euo pipefail
 out=$(mkdir -p "$1" && realpath "$1") ARCH=$2
 cd "$(dirname "$0")/.."
@@ -29,8 +30,8 @@ GOARCH=$ARCH GOOS=linux build "$STAGE/work/review-executor"
 put 755 "$STAGE/work/review-executor" usr/bin
 
 # Pages and completions come from the program, one that runs here.
-native=$STAGE/work/review-executor
-if [ "$ARCH" != "$(go env GOHOSTARCH)" ]; then
+native=${NATIVE-$STAGE/work/review-executor}
+if [ -z "${NATIVE-}" ] && [ "$ARCH" != "$(go env GOHOSTARCH)" ]; then
 	native=$STAGE/work/native
 	GOARCH= build "$native"
 fi
@@ -62,7 +63,7 @@ sed -e '/^@PURGE@$/{' -e 'r packaging/scripts/purge.sh' -e 'd' -e '}' packaging/
 
 find "$STAGE" -exec touch --no-dereference -d "@$SOURCE_DATE_EPOCH" {} +
 sed "s|@STAGE@|$STAGE|" packaging/nfpm.yaml >"$STAGE/work/nfpm.yaml"
-for packager in deb rpm; do
+for packager in ${PACKAGERS-deb rpm}; do
 	said=$("${NFPM-build/nfpm}" package --config "$STAGE/work/nfpm.yaml" --packager "$packager" --target "$out" 2>&1) || { echo "$said" >&2; exit 1; }
 done
 rm -rf "$STAGE/work"

@@ -16,14 +16,15 @@ export SOURCE_DATE_EPOCH LC_ALL=C
 
 for arch in "${@:2}"; do
 	scripts/package.sh "$out" "$arch"
+	[ "$arch" != "$(go env GOHOSTARCH)" ] || export NATIVE=$out/$arch/usr/bin/review-executor
 	name=review-executor-$version-linux-$arch
 	go run ./internal/sbom -version "$version" "$out/$arch/usr/bin/review-executor" >"$out/$name.cdx.json"
 	install -D -m 644 packaging/config.toml "$out/$arch/etc/review-executor/config.toml"
 	install -D -m 644 packaging/logrotate.d/review-executor "$out/$arch/etc/logrotate.d/review-executor"
 	tar -C "$out/$arch" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - etc usr |
-		gzip -9n >"$out/$name.tar.gz"
-	rm -r "${out:?}/$arch"
+		gzip -n >"$out/$name.tar.gz"
 done
+for arch in "${@:2}"; do rm -r "${out:?}/$arch"; done
 cd "$out"
 sha256sum -- * >"$out/../SHA256SUMS.new"
 mv "$out/../SHA256SUMS.new" SHA256SUMS

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,8 +140,7 @@ func hostChecks(cmd *cobra.Command, runnerConfig string) []doctor.Check {
 
 // doctorHost is the configuration, as far as it can be read, and what follows from it.
 func doctorHost(cmd *cobra.Command) (Settings, doctor.Host) {
-	file, _ := cmd.Flags().GetString("config") // it is defined
-	file = cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
+	file := configFlag(cmd)
 	s, err := loadSettings(file)
 	h := doctor.Host{ConfigFile: file, Program: "review-executor", StateDir: s.StateDir, Domain: s.Domain, Now: time.Now(), Root: os.Geteuid() == 0}
 	if executable, err := os.Executable(); err == nil {

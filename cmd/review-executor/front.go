@@ -60,6 +60,13 @@ func applyFront(cmd *cobra.Command, s Settings) (refused map[string]error, err e
 
 // runFront is the unit's run.
 func runFront(cmd *cobra.Command, s Settings) (refused map[string]error, err error) {
+	config, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTrust(s, configFile(config)); err != nil {
+		return nil, err
+	}
 	if err := checkOwnerOf("Apache's virtual hosts", s.Apache.VhostDir); err != nil {
 		return nil, err
 	}

@@ -43,10 +43,14 @@ On a terminal that is too narrow the table is shortened; --output json never is.
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return listJSON(cmd.OutOrStdout(), records, l.Front.URL)
+			asleep, err := l.Asleep(cmd.Context(), records)
+			if err != nil { // the rest is worth having
+				fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: which apps sleep is not known: %s\n", review.Printable(err.Error(), 300))
 			}
-			return listTable(cmd.OutOrStdout(), records, l.Front.URL, time.Now())
+			if output == "json" {
+				return listJSON(cmd.OutOrStdout(), records, asleep, l.Front.URL)
+			}
+			return listTable(cmd.OutOrStdout(), records, asleep, l.Front.URL, time.Now())
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORMAT` of the list: table or json")
@@ -76,7 +80,7 @@ type listed struct {
 	URL         string     `json:"url"`
 	Project     string     `json:"project"`
 	Environment string     `json:"environment"`
-	State       string     `json:"state"` // deploying, live or stopping
+	State       string     `json:"state"` // deploying, live, sleeping or stopping
 	Ref         string     `json:"ref"`
 	SHA         string     `json:"sha"`
 	Job         int64      `json:"job"`
@@ -85,18 +89,26 @@ type listed struct {
 	Expires     *time.Time `json:"expires,omitempty"`
 }
 
-func listedOf(r review.Record, url string) listed {
-	app := listed{r.Name, url, r.Project, r.Environment, r.State(), r.Current().Ref, r.Current().SHA, r.Current().Job, r.Live.Deployed, r.Pinned, nil}
+func listedOf(r review.Record, asleep bool, url string) listed {
+	app := listed{r.Name, url, r.Project, r.Environment, stateOf(r, asleep), r.Current().Ref, r.Current().SHA, r.Current().Job, r.Live.Deployed, r.Pinned, nil}
 	if !r.AutoStop.IsZero() {
 		app.Expires = &r.AutoStop
 	}
 	return app
 }
 
-func listJSON(w io.Writer, records []review.Record, url func(string) string) error {
+// stateOf is the app's in one word.
+func stateOf(r review.Record, asleep bool) string {
+	if asleep {
+		return "sleeping"
+	}
+	return r.State()
+}
+
+func listJSON(w io.Writer, records []review.Record, asleep map[string]bool, url func(string) string) error {
 	apps := make([]listed, 0, len(records))
 	for _, r := range records {
-		apps = append(apps, listedOf(r, url(r.Host)))
+		apps = append(apps, listedOf(r, asleep[r.Name], url(r.Host)))
 	}
 	return writeJSON(w, apps)
 }
@@ -107,7 +119,7 @@ func writeJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
-func listTable(w io.Writer, records []review.Record, url func(string) string, now time.Time) error {
+func listTable(w io.Writer, records []review.Record, asleep map[string]bool, url func(string) string, now time.Time) error {
 	if len(records) == 0 {
 		_, err := fmt.Fprintln(w, "No review apps.")
 		return err
@@ -130,7 +142,7 @@ func listTable(w io.Writer, records []review.Record, url func(string) string, no
 		if r.Pinned {
 			pin = "yes"
 		}
-		rows = append(rows, line(r.Name, review.Printable(r.Project, 200), review.Printable(r.Current().Ref, 40), fmt.Sprintf("%.7s", r.Current().SHA), r.State(), deployed(r, now), pin, expiry(r, now), url(r.Host)))
+		rows = append(rows, line(r.Name, review.Printable(r.Project, 200), review.Printable(r.Current().Ref, 40), fmt.Sprintf("%.7s", r.Current().SHA), stateOf(r, asleep[r.Name]), deployed(r, now), pin, expiry(r, now), url(r.Host)))
 	}
 	return writeTable(w, rows, []int{2, 1}, widthOf(w))
 }

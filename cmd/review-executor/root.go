@@ -28,7 +28,7 @@ codes are those that the runner asks for in its environment.`,
 	root.AddCommand(
 		newConfig(), newPrepare(), newRun(), newCleanup(),
 		newList(), newShow(), newLogs(), newStop(), newRollback(), newPin(), newUnpin(), newSync(), newPrune(), newUsage(), newPassword(), newApacheConfig(),
-		newDoctor(), newSetup(), newTry(), newFront(), newServe(), newVersion(), newMan(),
+		newDoctor(), newSetup(), newTry(), newFront(), newWake(), newSleep(), newServe(), newVersion(), newMan(),
 	)
 	root.SetHelpCommandGroupID("admin")
 	root.SetCompletionCommandGroupID("admin")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,6 +32,8 @@ type Settings struct {
 	Hostname review.Hostname `toml:"hostname"`
 	// File for Prometheus's node exporter (textfile collector), ending in .prom. "" is none.
 	MetricsFile string `toml:"metrics_file"`
+	// What wakes apps for their requests and lets them sleep when nobody asks: "none" (they always run) or "systemd" (that of the user who runs this program, who must have linger).
+	Supervisor string `toml:"supervisor"`
 	// The Podman service.
 	Podman Podman `toml:"podman"`
 	// The web server.
@@ -51,6 +54,8 @@ type Settings struct {
 	Webhook webhook.Config `toml:"webhook"`
 	// Settings of single projects, over those above.
 	Projects []Project `toml:"projects"`
+
+	file string // that it was read from
 }
 
 // Podman is where the Podman service listens.
@@ -75,17 +80,18 @@ type Project struct {
 
 func defaultSettings() Settings {
 	return Settings{
-		StateDir:  "/var/lib/review-executor",
-		Hostname:  "{environment}.{domain}",
-		Podman:    Podman{Socket: defaultSocket()},
-		Apache:    apache.Defaults(),
-		GitLab:    gitlab.Defaults(),
-		Jobs:      executor.JobDefaults(),
-		Policy:    executor.PolicyDefaults(),
-		Isolation: review.IsolationDefaults(),
-		Limits:    review.LimitDefaults(),
-		Lifetime:  review.LifetimeDefaults(),
-		Webhook:   webhook.Defaults(),
+		StateDir:   "/var/lib/review-executor",
+		Hostname:   "{environment}.{domain}",
+		Supervisor: "none",
+		Podman:     Podman{Socket: defaultSocket()},
+		Apache:     apache.Defaults(),
+		GitLab:     gitlab.Defaults(),
+		Jobs:       executor.JobDefaults(),
+		Policy:     executor.PolicyDefaults(),
+		Isolation:  review.IsolationDefaults(),
+		Limits:     review.LimitDefaults(),
+		Lifetime:   review.LifetimeDefaults(),
+		Webhook:    webhook.Defaults(),
 	}
 }
 
@@ -101,16 +107,17 @@ func defaultSocket() string {
 	return "unix://" + dir + "/podman/podman.sock"
 }
 
+// configFile is where the configuration is: in file, or where it is by default.
+func configFile(file string) string {
+	return cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
+}
+
 // loadSettings reads the configuration from file, or from where it is by
 // default. All problems are reported at once.
 func loadSettings(file string) (Settings, error) {
-	if file == "" {
-		file = os.Getenv("REVIEW_EXECUTOR_CONFIG")
-	}
-	if file == "" {
-		file = defaultConfigFile
-	}
+	file = configFile(file)
 	settings := defaultSettings()
+	settings.file = file
 	data, err := os.ReadFile(file)
 	if err == nil {
 		err = decodeSettings(data, &settings)
@@ -200,6 +207,9 @@ func (s Settings) problems() []error {
 		check("state_dir", fmt.Errorf("%q is not an absolute path", s.StateDir))
 	}
 	check("hostname", s.Hostname.Check())
+	if s.Supervisor != "none" && s.Supervisor != "systemd" {
+		check("supervisor", fmt.Errorf(`%q is neither "none" nor "systemd"`, s.Supervisor))
+	}
 	if s.MetricsFile != "" && (!filepath.IsAbs(s.MetricsFile) || filepath.Ext(s.MetricsFile) != ".prom") {
 		check("metrics_file", fmt.Errorf("%q is not an absolute path that ends in .prom", s.MetricsFile))
 	}

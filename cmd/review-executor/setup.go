@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,199 +16,295 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"gitlab.com/review-executor/review-executor/apache"
 	"gitlab.com/review-executor/review-executor/doctor"
 	"gitlab.com/review-executor/review-executor/review"
 )
 
-// setup is a host to be made ready.
-type setup struct {
-	cmd          *cobra.Command
-	keys         []tomlKey // of the configuration
-	runnerConfig string
-	yes, dryRun  bool
-	in           *bufio.Reader
-	out          io.Writer
+// setupOptions are what setup was asked for.
+type setupOptions struct {
+	domain, listen, certificate, key   string
+	gitlab, tokenFile, runnerTokenFile string
+	user, runnerConfig                 string
+	yes, dryRun                        bool
 }
 
 func newSetup() *cobra.Command {
-	var domain, url, token, listen, certificate, key string
-	s := &setup{}
+	var o setupOptions
 	cmd := &cobra.Command{
 		Use:     "setup",
 		GroupID: "admin",
-		Short:   "Make this machine a review host",
-		Long: `setup makes of a machine with Podman, Apache and gitlab-runner a review host. It
-sets what its flags name in the configuration, then runs the commands that
-doctor prints, and looks again until there is nothing left that a command can
-mend. It ends with what doctor says.
+		Short:   "Make this host a review host",
+		Long: `setup makes a review host of this one: it writes what was asked for into the
+configuration, keeping the rest of that file, and then runs the commands that
+"doctor" prints for what is not as it should be, until doctor finds nothing
+more that a command can mend. It shows everything before it does it, and asks.
 
-Everything is shown before it is done, and asked for. It can be run again at any
-time, and then does only what is missing. Other keys and comments of the
-configuration, and of gitlab-runner's, stay.`,
+It can be run again at any time, and does then what is still missing. What it
+cannot do, such as a DNS record, is in doctor's words at the end.
+
+With --runner-token-file it registers a runner of gitlab-runner, unless there
+is one. The token is that of a runner made in GitLab, and is in a file so that
+no list of processes shows it.
+
+Exit codes are doctor's.`,
 		Example: `  sudo review-executor setup --domain review.example.org
-  sudo review-executor setup --domain review.example.org --listen '*:443' \
+  sudo review-executor setup --domain review.example.org --user alice \
     --tls-certificate /etc/ssl/review.pem --tls-key /etc/ssl/private/review.key \
-    --gitlab-url https://gitlab.example.org --token-file /etc/review-executor/gitlab-token --yes`,
+    --gitlab-url https://gitlab.example.org --runner-token-file /root/runner-token`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.cmd, s.in, s.out = cmd, bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout()
-			for _, k := range []tomlKey{
-				{"", "domain", domain}, {"apache", "listen", listen}, {"apache", "tls_certificate", certificate}, {"apache", "tls_key", key},
-				{"gitlab", "url", url}, {"gitlab", "token_file", token},
-			} {
-				if k.value != "" {
-					s.keys = append(s.keys, k)
-				}
+			if os.Geteuid() != 0 {
+				return &review.Failure{What: "only root can set up a host", State: "nothing was changed", Hint: "run it with sudo"}
 			}
-			return s.run()
+			return o.run(cmd)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&domain, "domain", "", "`DOMAIN` of the apps, whose wildcard record leads here")
-	flags.StringVar(&url, "gitlab-url", "", "address of GitLab: `URL`")
-	flags.StringVar(&token, "token-file", "", "`FILE` of GitLab's token")
-	flags.StringVar(&listen, "listen", "", "`ADDRESS` and port of the virtual hosts, such as *:443")
-	flags.StringVar(&certificate, "tls-certificate", "", "`FILE` of the wildcard certificate with its chain")
-	flags.StringVar(&key, "tls-key", "", "`FILE` of the certificate's key")
-	flags.StringVar(&s.runnerConfig, "runner-config", defaultRunnerConfig, "gitlab-runner's configuration: `FILE`")
-	flags.BoolVar(&s.yes, "yes", false, "do not ask")
-	flags.BoolVar(&s.dryRun, "dry-run", false, "only show what would be done first")
+	f := cmd.Flags()
+	f.StringVar(&o.domain, "domain", "", "`DOMAIN` of the apps, whose wildcard DNS record points here")
+	f.StringVar(&o.listen, "listen", "", "`ADDRESS` that the apps are served on; with a certificate *:443, else *:80")
+	f.StringVar(&o.certificate, "tls-certificate", "", "`FILE` with the wildcard certificate")
+	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key")
+	f.StringVar(&o.gitlab, "gitlab-url", "", "`URL` of GitLab")
+	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` with the token with which GitLab is asked; the runner's user's, mode 600")
+	f.StringVar(&o.runnerTokenFile, "runner-token-file", "", "`FILE` with the token of the runner to register")
+	f.StringVar(&o.runnerConfig, "runner-config", defaultRunnerConfig, "gitlab-runner's configuration: `FILE`")
+	f.StringVar(&o.user, "user", "", "`NAME` of the first user who may see the apps; the password is made and printed once")
+	f.BoolVar(&o.yes, "yes", false, "do not ask")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and do nothing")
 	return cmd
 }
 
-// rounds are more than it takes from a bare machine: what one command needs, another may
-// have to mend first.
-const rounds = 6
-
-func (s *setup) run() error {
-	if os.Geteuid() != 0 && !s.dryRun {
-		return &review.Failure{What: "only root can make a machine a review host", State: "nothing was changed", Hint: "sudo " + strings.Join(os.Args, " ")}
+// wishes are what the command line says about the configuration.
+func (o setupOptions) wishes() []wish {
+	all := []wish{
+		{"", "domain", o.domain},
+		{"apache", "tls_certificate", o.certificate},
+		{"apache", "tls_key", o.key},
+		{"apache", "listen", o.listen},
 	}
-	if err := s.configure(); err != nil {
+	if o.certificate != "" && o.listen == "" {
+		all = append(all, wish{"apache", "listen", "*:443"}, wish{"apache", "redirect_listen", "*:80"})
+	}
+	if o.tokenFile != "" { // without a token, GitLab cannot be asked
+		all = append(all, wish{"gitlab", "url", o.gitlab}, wish{"gitlab", "token_file", o.tokenFile})
+	}
+	return slices.DeleteFunc(all, func(w wish) bool { return w.value == "" })
+}
+
+// problems are what is wrong with the command line.
+func (o setupOptions) problems() error {
+	switch {
+	case (o.certificate == "") != (o.key == ""):
+		return usageError{errors.New("--tls-certificate and --tls-key go together")}
+	case o.gitlab == "" && (o.tokenFile != "" || o.runnerTokenFile != ""):
+		return usageError{errors.New("a token needs --gitlab-url, whose it is")}
+	}
+	return nil
+}
+
+func (o setupOptions) run(cmd *cobra.Command) error {
+	if err := o.problems(); err != nil {
 		return err
 	}
-	var before []string
-	for range rounds {
-		todo := mends(s.look())
-		if len(todo) == 0 || slices.Equal(todo, before) {
-			break
+	change, err := planConfig(configFlag(cmd), o.wishes())
+	if err != nil {
+		return err
+	}
+	s := setting{cmd: cmd, o: o, file: change.file, done: map[string]bool{}}
+	if len(change.wishes) > 0 {
+		lines := make([]string, len(change.wishes))
+		for i, w := range change.wishes {
+			lines[i] = w.String()
 		}
-		s.show("Commands", todo)
-		if s.dryRun {
-			return nil
-		}
-		if err := s.agreed(); err != nil {
+		if err := s.perform("The configuration, "+change.file, lines, change.write); err != nil {
 			return err
 		}
-		for _, line := range todo {
-			if err := s.do(line); err != nil { // the next look says whether it matters
-				fmt.Fprintf(s.out, "  %s: %v\n", line, err)
-			}
-		}
-		before = todo
 	}
-	if s.dryRun {
+	if err := s.apacheConfig(); err != nil {
+		return err
+	}
+	if err := s.mendAll(); err != nil {
+		return err
+	}
+	if o.dryRun {
+		fmt.Fprintln(cmd.OutOrStdout(), "\nNothing was changed. What these steps make visible would follow.")
 		return nil
 	}
+	fmt.Fprintln(cmd.OutOrStdout(), "\nWhat doctor says now:")
 	found := s.look()
-	return errors.Join(writeFindings(s.out, found), verdictOf(found))
+	return errors.Join(writeFindings(cmd.OutOrStdout(), found), verdictOf(found))
 }
 
-func (s *setup) look() []doctor.Finding {
-	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd, s.runnerConfig), doctorTimeout)
+// configFlag is the configuration that the command line means.
+func configFlag(cmd *cobra.Command) string {
+	file, _ := cmd.Flags().GetString("config") // it is defined
+	return configFile(file)
 }
 
-// mends are the commands that need nobody's hands, each once.
-func mends(found []doctor.Finding) []string {
-	var all []string
-	for _, f := range found {
-		if slices.ContainsFunc(f.Mend, func(line string) bool { return !doctor.Runs(line) }) {
-			continue
-		}
-		for _, line := range f.Mend {
-			if !slices.Contains(all, line) {
-				all = append(all, line)
-			}
+// setting is one run of setup.
+type setting struct {
+	cmd  *cobra.Command
+	o    setupOptions
+	file string
+	done map[string]bool // mends that were tried, or shown
+}
+
+// perform shows what is to be done, asks, and does it.
+func (s *setting) perform(title string, lines []string, do func() error) error {
+	out := s.cmd.OutOrStdout()
+	fmt.Fprintf(out, "\n%s:\n", title)
+	for _, line := range lines {
+		fmt.Fprintln(out, "  "+line)
+	}
+	if s.o.dryRun {
+		return nil
+	}
+	if !s.o.yes {
+		if err := confirm(s.cmd, "Do it?"); err != nil {
+			return err
 		}
 	}
-	return all
+	return do()
 }
 
-func (s *setup) do(line string) error {
-	cmd := exec.CommandContext(s.cmd.Context(), "sh", "-c", line)
-	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = s.out, s.cmd.ErrOrStderr()
-	return cmd.Run()
-}
-
-// configure sets the keys in the configuration.
-func (s *setup) configure() error {
-	file, _ := s.cmd.Flags().GetString("config") // it is defined
-	file = cmp.Or(file, os.Getenv("REVIEW_EXECUTOR_CONFIG"), defaultConfigFile)
-	before, err := os.ReadFile(file)
+// apacheConfig brings Debian's copy of what Apache needs to what the configuration says.
+func (s *setting) apacheConfig() error {
+	const file = "/etc/apache2/conf-available/review-executor.conf"
+	settings, err := settingsOf(s.cmd)
+	if err != nil || s.o.dryRun { // it follows from what has not been written yet
+		return nil //nolint:nilerr // doctor tells of it
+	}
+	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+		return nil //nolint:nilerr // another system's Apache, or none yet
+	}
+	want, err := apache.BaseConfig(settings.Apache, settings.Domain)
+	if err != nil {
+		return err
+	}
+	have, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	after := string(before)
-	var changes []string
-	for _, k := range s.withFront(string(before)) {
-		if next := setTOML(after, k); next != after {
-			after = next
-			changes = append(changes, strings.TrimPrefix(k.table+".", ".")+fmt.Sprintf("%s = %q", k.key, k.value))
+	if bytes.Equal(have, want) {
+		return nil
+	}
+	return s.perform("What Apache needs", []string{"review-executor apache-config > " + file}, func() error {
+		if err := renameio.WriteFile(file, want, 0o644, renameio.WithStaticPermissions(0o644)); err != nil {
+			return err
+		}
+		if _, err := os.Stat("/etc/apache2/conf-enabled/review-executor.conf"); err != nil {
+			return nil //nolint:nilerr // doctor says that it is not enabled
+		}
+		return s.shell("apache2ctl configtest && systemctl try-reload-or-restart apache2.service")
+	})
+}
+
+// mendings is how often doctor is asked again at most: what is behind a closed door is seen
+// once that is open.
+const mendings = 8
+
+// mendAll runs what doctor prints until it prints nothing new.
+func (s *setting) mendAll() error {
+	for range mendings {
+		commands := s.commands(s.look())
+		if len(commands) == 0 {
+			return nil
+		}
+		err := s.perform("What is missing", commands, func() error {
+			for _, line := range commands {
+				if err := s.shell(line); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || s.o.dryRun {
+			return err
 		}
 	}
-	settings := defaultSettings()
-	if err := decodeSettings([]byte(after), &settings); err != nil {
-		return &review.Failure{What: "the configuration in " + file + " would have problems", Cause: err, State: "nothing was changed", Hint: "docs/configuration.md describes every key"}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	s.show("In "+file, changes)
-	if s.dryRun {
-		return nil
-	}
-	if err := s.agreed(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return renameio.WriteFile(file, []byte(after), 0o644)
+	return nil
 }
 
-// frontUnit is the package's, which writes virtual hosts as a user of its own.
-const (
-	frontUnit     = "review-executor-front.service"
-	frontVhostDir = "/var/lib/review-front/vhosts"
-)
-
-// withFront are the keys, and those of the front's unit where the package has brought one
-// and the configuration says nothing else.
-func (s *setup) withFront(text string) []tomlKey {
-	_, err := os.Stat("/usr/lib/systemd/system/" + frontUnit)
-	if err != nil || strings.Contains(text, "front_unit") {
-		return s.keys
-	}
-	return append(s.keys, tomlKey{"apache", "front_unit", frontUnit}, tomlKey{"apache", "vhost_dir", frontVhostDir})
+// look is doctor's.
+func (s *setting) look() []doctor.Finding {
+	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd, s.o.runnerConfig), doctorTimeout)
 }
 
-func (s *setup) show(title string, lines []string) {
-	fmt.Fprintf(s.out, "%s:\n", title)
-	for _, line := range lines {
-		fmt.Fprintf(s.out, "    %s\n", strings.ReplaceAll(line, "\n", "\n    "))
+// commands are those of the findings that were not run yet and need nobody who thinks.
+func (s *setting) commands(found []doctor.Finding) []string {
+	var all []string
+	add := func(lines ...string) {
+		mend := strings.Join(lines, "\n")
+		if s.done[mend] {
+			return // it has not helped
+		}
+		s.done[mend] = true
+		all = append(all, lines...)
 	}
+	for _, f := range found {
+		if f.Check == "runner-config" && f.Level == doctor.Fail && s.o.runnerTokenFile != "" && !s.done["register"] {
+			s.done["register"] = true
+			add(s.register())
+			continue
+		}
+		if f.Check == "logins" { // doctor knows no name
+			if s.o.user != "" && f.Level == doctor.Fail && !s.done["logins"] {
+				s.done["logins"] = true
+				add("review-executor password set --generate -- " + shellWord(s.o.user))
+			}
+			continue
+		}
+		if slices.ContainsFunc(f.Mend, func(line string) bool { return !doctor.Runs(line) }) {
+			continue
+		}
+		add(f.Mend...)
+	}
+	// What heals the apps goes last: it needs all the rest.
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(heals(a), heals(b)) })
+	return slices.Compact(all)
 }
 
-// agreed asks, unless that was said before.
-func (s *setup) agreed() error {
-	if s.yes {
-		return nil
+func heals(line string) int {
+	if strings.HasSuffix(line, " sync") {
+		return 1
 	}
-	fmt.Fprint(s.out, "Do that? [y/N] ")
-	answer, _ := s.in.ReadString('\n') // the end is no
-	if strings.EqualFold(strings.TrimSpace(answer), "y") {
-		return nil
+	return 0
+}
+
+// register is for root's shell. gitlab-runner takes the token from its environment.
+func (s *setting) register() string {
+	program, err := os.Executable()
+	if err != nil {
+		program = "/usr/bin/review-executor"
 	}
-	return &review.Failure{What: "that was not agreed to", State: "what was shown last was not done", Hint: "--yes agrees to everything"}
+	var b strings.Builder
+	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --config %s --non-interactive --url %s --executor custom --name \"$(hostname)\"",
+		shellWord(s.o.runnerTokenFile), shellWord(s.o.runnerConfig), shellWord(s.o.gitlab))
+	for _, stage := range []string{"config", "prepare", "run", "cleanup"} {
+		fmt.Fprintf(&b, " --custom-%s-exec %s --custom-%s-args %s", stage, shellWord(program), stage, stage)
+	}
+	return b.String() + " --custom-graceful-kill-timeout 200 --custom-force-kill-timeout 200"
+}
+
+func shellWord(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// shell runs a command and shows what it writes. One that fails ends nothing: the next
+// look of doctor says what that means.
+func (s *setting) shell(line string) error {
+	out := s.cmd.OutOrStdout()
+	fmt.Fprintln(out, "+ "+line)
+	ctx, cancel := context.WithCancel(s.cmd.Context())
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		fmt.Fprintf(out, "  it failed: %v\n", err)
+	}
+	return nil
 }

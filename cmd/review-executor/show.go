@@ -95,7 +95,7 @@ type shownContainer struct {
 func shownOf(d review.Description) shown {
 	r := d.Record
 	s := shown{
-		listed: listedOf(r, d.URL), Pipeline: r.Live.Pipeline, MergeRequest: r.Live.MergeRequest,
+		listed: listedOf(r, d.Asleep, d.URL), Pipeline: r.Live.Pipeline, MergeRequest: r.Live.MergeRequest,
 		Image: r.Live.Image, ImageBytes: d.ImageSize, Backend: r.Live.Backend, Port: r.Live.Port, Volumes: r.Live.Volumes,
 		Variables: d.Variables, MemoryLimit: d.Memory, CPULimit: d.CPUs, CanRollBack: d.Rollback == nil, DiskBytes: d.Disk,
 		Containers: []shownContainer{},
@@ -142,7 +142,7 @@ func showText(w io.Writer, d review.Description, now time.Time) {
 	r := d.Record
 	line("app", "%s", r.Name)
 	line("url", "%s", d.URL)
-	line("state", "%s", stateText(r))
+	line("state", "%s", stateText(d))
 	line("project", "%s (%d)", r.Project, r.ProjectID)
 	line("environment", "%s", r.Environment)
 	if r.Live.ID != "" {
@@ -162,8 +162,12 @@ func showText(w io.Writer, d review.Description, now time.Time) {
 	}
 }
 
-func stateText(r review.Record) string {
-	state := r.State()
+func stateText(d review.Description) string {
+	r := d.Record
+	state := stateOf(r, d.Asleep)
+	if d.Asleep {
+		state += " until its next request"
+	}
 	if r.Why != "" {
 		state += ": " + r.Why
 	}

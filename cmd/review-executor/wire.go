@@ -19,6 +19,7 @@ import (
 	"gitlab.com/review-executor/review-executor/pages"
 	"gitlab.com/review-executor/review-executor/podman"
 	"gitlab.com/review-executor/review-executor/review"
+	"gitlab.com/review-executor/review-executor/supervisor"
 )
 
 // settingsOf loads the configuration that the command line names.
@@ -87,6 +88,9 @@ func newLifecycle(s Settings, engine *podman.Podman, forge review.Forge, log log
 	}
 	if s.Apache.FrontUnit != "" {
 		l.FrontUnit = apache.NewFrontUnit(s.Apache)
+	}
+	if s.Supervisor == "systemd" {
+		l.Supervisor = supervisor.New(s.file)
 	}
 	if s.GitLab.Notes {
 		l.Notes = &review.Notes{Login: s.GitLab.Login}

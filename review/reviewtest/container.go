@@ -80,6 +80,20 @@ func (e *Engine) Resume(ctx context.Context, id string) error {
 	return c.run()
 }
 
+// Stop ends a container.
+func (e *Engine) Stop(ctx context.Context, id string, _ time.Duration) error {
+	if err := e.Fail.before(ctx, "Stop"); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c, err := e.container(id); err == nil {
+		c.end()
+		c.state.Running = false
+	}
+	return nil
+}
+
 // Run runs a container to its end. One that stays has ended with code 0.
 func (e *Engine) Run(ctx context.Context, spec review.Container, log io.Writer) (int, error) {
 	if err := e.Fail.before(ctx, "Run"); err != nil {

@@ -54,6 +54,7 @@ func Containers(t *testing.T, s Subject) {
 		"health":          healthCheckTellsWhy,
 		"objects":         objectsCarryEveryLabel,
 		"volume":          volumeIsMadeOnce,
+		"stop":            stoppedContainerStays,
 		"resume":          resumedContainerServesWhereItDid,
 		"host-port":       hostPortIsKeptOrTaken,
 		"run":             runTellsOutputAndCode,

@@ -255,3 +255,26 @@ func listensOnceItServes(t trial) {
 	}
 	t.eventually("it listens", func() bool { return listens(8080) })
 }
+
+// stoppedContainerStays though it is to start again whenever it ends, until it is
+// resumed.
+func stoppedContainerStays(t trial) {
+	for range 2 { // what is not there is no error
+		if err := t.Stop(t.Context(), "review-app-"+t.name+"-r1", 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := t.start("r1", "sleep 1000", func(c *review.Container) { c.Restart, c.Supervised = true, true })
+	for range 2 { // nor is what has ended
+		if err := t.Stop(t.Context(), id, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := t.state(id)
+	t.equal("running", false, state.Running)
+	t.has(true, "container review-app-"+t.name+"-r1")
+	if err := t.Resume(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	t.equal("running after Resume", true, t.state(id).Running)
+}

@@ -1,0 +1,252 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+)
+
+// Wake has a release run that sleeps: its companions first, then its container,
+// until it is healthy, and tells the supervisor where it is. What is gone is made anew.
+// The supervisor calls it, in a process of its own. It returns at once for
+// what runs already, a release that is about to be published too.
+//
+// A deploy of the next version may hold the app's lock for minutes. Meanwhile, what
+// is there is started without it; only what is not there has to wait.
+func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) error {
+	d, err := l.findRelease(app, release, log)
+	if err != nil {
+		return err
+	}
+	if there, err := l.containersOf(ctx, app); err != nil {
+		return err
+	} else if d.allRun(there) {
+		return d.point(ctx)
+	}
+	if !d.record.Serves() || d.record.Live.ID != release {
+		return &Failure{
+			What: fmt.Sprintf("release %s of review app %q does not run, and it is not the one that serves", release, app),
+			Hint: "\"review-executor sync\" removes what is left of it",
+		}
+	}
+	free, err := l.Records.takeSlot(ctx)
+	if err != nil {
+		return err
+	}
+	defer free()
+	if err := d.wake(ctx); err != nil {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		return errors.Join(err, l.Sleep(ending, app, release))
+	}
+	return d.point(ctx)
+}
+
+// Sleep ends a release that nobody asks for, and its companions unless a job or
+// a deploy needs them. Volumes stay. The supervisor calls it, also while a deploy
+// removes the release.
+func (l *Lifecycle) Sleep(ctx context.Context, app, release string) error {
+	if err := errors.Join(CheckLabel(app), CheckRelease(release)); err != nil {
+		return err
+	}
+	err := l.Containers.Stop(ctx, containerName(app, Release{ID: release}), l.Limits.StopGrace)
+	unlock, locked := l.Records.TryLock(app)
+	if unlock == nil {
+		return errors.Join(err, locked) // a deploy goes on
+	}
+	defer unlock()
+	record, unread := l.Records.Load(app)
+	if unread != nil || record == nil || record.Live.ID != release || len(l.withoutGone(*record).Pending) > 0 {
+		return errors.Join(err, unread)
+	}
+	var group errgroup.Group
+	for _, c := range record.Live.Companions {
+		group.Go(func() error { return l.Containers.Stop(ctx, companionContainer(app, c), l.Limits.StopGrace) })
+	}
+	return errors.Join(err, group.Wait())
+}
+
+// findRelease is the release with what the record tells of it: no more than its name if
+// the record does not name it yet.
+func (l *Lifecycle) findRelease(app, release string, log *Log) (*deploy, error) {
+	if err := errors.Join(CheckLabel(app), CheckRelease(release)); err != nil {
+		return nil, err
+	}
+	record, err := l.Records.Load(app)
+	if err != nil {
+		return nil, unreadable(app, err)
+	}
+	if record == nil || record.Live.ID != release {
+		unnamed := Release{ID: release, Socket: true}
+		return &deploy{Lifecycle: l, app: App{Name: app}, log: log, next: unnamed}, nil
+	}
+	r := l.withoutGone(*record)
+	secrets, err := l.Records.LoadSecrets(app, release)
+	if err != nil {
+		return nil, err
+	}
+	return &deploy{Lifecycle: l, app: r.App, log: log, record: r, next: r.Live, secrets: secrets}, nil
+}
+
+func (l *Lifecycle) containersOf(ctx context.Context, app string) ([]Object, error) {
+	return l.Containers.Objects(ctx, map[string]string{LabelApp: app})
+}
+
+// wake starts what does not run.
+func (d *deploy) wake(ctx context.Context) error {
+	unlock, err := d.Records.TryLock(d.app.Name)
+	if err != nil {
+		return err
+	}
+	if unlock == nil {
+		there, err := d.containersOf(ctx, d.app.Name)
+		if err != nil {
+			return err
+		}
+		if d.allThere(there) {
+			return d.resume(ctx, there)
+		}
+		if unlock, err = d.lock(ctx, d.app, d.log); err != nil {
+			return err
+		}
+	}
+	defer unlock()
+	now, err := d.findRelease(d.app.Name, d.next.ID, d.log)
+	if err != nil {
+		return err
+	}
+	*d = *now
+	if !d.record.Serves() {
+		return fmt.Errorf("release %s of %s was replaced meanwhile", d.next.ID, d.app.Name)
+	}
+	there, err := d.containersOf(ctx, d.app.Name)
+	if err != nil {
+		return err
+	}
+	_, err = d.heal(ctx, there)
+	return err
+}
+
+// resume starts again what has ended, without the app's lock.
+func (d *deploy) resume(ctx context.Context, there []Object) error {
+	for _, c := range d.next.Companions {
+		if d.yields(c, there) {
+			continue
+		}
+		if err := d.startCompanion(ctx, c, there); err != nil {
+			return err
+		}
+	}
+	name := containerName(d.app.Name, d.next)
+	var err error
+	if d.image, err = d.Containers.Image(ctx, d.next.Image); err != nil {
+		return d.lost(err)
+	}
+	if err := d.Containers.Resume(ctx, name); err != nil {
+		return err
+	}
+	if err := d.locate(ctx, name); err != nil {
+		return err
+	}
+	return d.waitHealthy(ctx)
+}
+
+// wanted are the containers that the release is.
+func (d *deploy) wanted(there []Object) []string {
+	names := []string{containerName(d.app.Name, d.next)}
+	for _, c := range d.next.Companions {
+		if !d.yields(c, there) {
+			names = append(names, companionContainer(d.app.Name, c))
+		}
+	}
+	return names
+}
+
+// yields tells whether a companion has made room for another, which a job that goes
+// on has brought.
+func (d *deploy) yields(c Companion, there []Object) bool {
+	return slices.ContainsFunc(d.record.Pending, func(p Pending) bool {
+		return slices.ContainsFunc(p.Companions, func(other Companion) bool {
+			return other.Name == c.Name && other.Since != c.Since && slices.ContainsFunc(there, func(o Object) bool {
+				return o.Kind == "container" && o.Name == companionContainer(d.app.Name, other)
+			})
+		})
+	})
+}
+
+func (d *deploy) allThere(there []Object) bool {
+	return !slices.ContainsFunc(d.wanted(there), func(name string) bool { return !has(there, name, false) })
+}
+
+func (d *deploy) allRun(there []Object) bool {
+	return !slices.ContainsFunc(d.wanted(there), func(name string) bool { return !has(there, name, true) })
+}
+
+// anyRuns tells whether something of the release is not asleep.
+func (d *deploy) anyRuns(there []Object) bool {
+	return slices.ContainsFunc(d.wanted(there), func(name string) bool { return has(there, name, true) })
+}
+
+func has(there []Object, container string, running bool) bool {
+	return slices.ContainsFunc(there, func(o Object) bool {
+		return o.Kind == "container" && o.Name == container && (o.Running || !running)
+	})
+}
+
+// locate finds out where the container is published.
+func (d *deploy) locate(ctx context.Context, container string) error {
+	state, err := d.Containers.State(ctx, container)
+	d.id, d.address = container, state.Backend
+	if err == nil && !d.next.Socket {
+		d.next.Backend = d.address
+	}
+	return err
+}
+
+// point tells the supervisor where the release is.
+func (d *deploy) point(ctx context.Context) error {
+	if err := d.locate(ctx, containerName(d.app.Name, d.next)); err != nil {
+		return err
+	}
+	return d.Supervisor.Point(d.app.Name, d.next.ID, d.address)
+}
+
+// slotPoll is how often a process looks for a free slot.
+const slotPoll = 50 * time.Millisecond
+
+// takeSlot waits until few enough apps start, so that after a reboot not all of them
+// start at once. A process that ends lets go of its slot.
+func (r *Records) takeSlot(ctx context.Context) (free func(), err error) {
+	dir := filepath.Join(r.dir, "locks")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("wait for others that wake: %w", err)
+	}
+	tick := time.NewTicker(slotPoll)
+	defer tick.Stop()
+	for {
+		for i := range max(4, 2*runtime.NumCPU()) {
+			slot := flock.New(filepath.Join(dir, fmt.Sprintf("_wake%d", i)), flock.SetPermissions(0o640))
+			locked, err := slot.TryLock()
+			if locked {
+				return func() { _ = slot.Close() }, nil
+			}
+			_ = slot.Close()
+			if err != nil {
+				return nil, fmt.Errorf("wait for others that wake: %w", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
