@@ -26,7 +26,9 @@ func TestRun_KeepsTheOrderAndHangsOnNothing(t *testing.T) {
 	found := Run(t.Context(), []Check{
 		{"hangs", func(context.Context) []Finding { <-hang; return nil }},
 		{"waits", func(ctx context.Context) []Finding { <-ctx.Done(); return warn("gave up") }},
-		{"two", func(context.Context) []Finding { return append(ok("one"), fail("a\x1b[31m\ntwo", "mend it")...) }},
+		{"two", func(context.Context) []Finding {
+			return append(ok("one"), fail("a\x1b[31m\ntwo", "mend it", "mend \x1b[31m")...)
+		}},
 	}, 50*time.Millisecond)
 	var got []string
 	for _, f := range found {
@@ -35,6 +37,9 @@ func TestRun_KeepsTheOrderAndHangsOnNothing(t *testing.T) {
 	want := []string{"hangs fail no answer within 50ms", "waits warn gave up", "two ok one", "two fail a?[31m two"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+	if !slices.Equal(found[3].Mend, []string{"mend it"}) {
+		t.Errorf("%q", found[3].Mend)
 	}
 	if Worst(found) != Fail || Worst(found[1:3]) != Warn || Worst(found[2:3]) != OK || Worst(skip("x")) != OK {
 		t.Error("the worst is not found")
@@ -215,6 +220,31 @@ func TestHashes(t *testing.T) {
 		if hashes.MatchString(hash) != want {
 			t.Errorf("%q", hash)
 		}
+	}
+}
+
+// Root runs what is printed. A link that the runner's user has put into its own directory must
+// lead it nowhere.
+func TestSecrets_FollowNoLinkOfTheUser(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "token")
+	if err := os.Symlink("/etc/passwd", file); err != nil {
+		t.Fatal(err)
+	}
+	uid := uint32(os.Getuid())
+	h := Host{User: User{Name: "gitlab-runner", UID: uid, GID: uint32(os.Getgid())}}
+	found := h.Secrets([]Secret{{"gitlab.token_file", file}})(t.Context())
+	sees(t, found, Fail, "is no plain file")
+	if len(found[0].Mend) > 0 {
+		t.Errorf("%q", found[0].Mend)
+	}
+	if err := errors.Join(os.Remove(file), os.WriteFile(file, []byte("a-secret"), 0o644), os.Chmod(file, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	found = h.Secrets([]Secret{{"gitlab.token_file", file}})(t.Context())
+	sees(t, found, Fail, "may read")
+	if strings.Contains(found[0].Seen, "a-secret") || !strings.Contains(found[0].Mend[0], "--no-dereference") {
+		t.Errorf("%+v", found)
 	}
 }
 
