@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,5 +62,28 @@ func TestSilent_AppsAreRecordedAndNotServed(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, silent, err)
 		}
 		w.syncs()
+	}
+}
+
+// A sleeping app is well as long as somebody listens for its next request.
+func TestSilent_AsleepIsNotSilent(t *testing.T) {
+	w := newWorld(t)
+	w.deployed(1, "one")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	w.change("login", func(r *review.Record) { r.Live.Socket, r.Live.Backend = true, listener.Addr().String() })
+	if _, err := w.ApplyFront(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.engine.Crash()
+	if silent, err := w.Silent(t.Context()); err != nil || len(silent) != 0 {
+		t.Errorf("asleep: %v, %v", silent, err)
+	}
+	listener.Close()
+	if silent, err := w.Silent(t.Context()); err != nil || silent["login"] == nil || !strings.Contains(silent["login"].Error(), "nobody listens on") {
+		t.Errorf("nobody listens: %v, %v", silent, err)
 	}
 }
