@@ -15,28 +15,14 @@ type Space struct {
 }
 
 // checkSpace refuses a deploy that would take the last of the disk or of the memory,
-// with which the apps that serve could no longer do. First it removes what nobody needs.
+// with which the apps that serve could no longer do.
 func (d *deploy) checkSpace(ctx context.Context) error {
 	if d.req.Settings.Static != "" {
 		return nil // it takes neither
 	}
-	space, err := d.Containers.Space(ctx)
+	space, err := d.relieve(ctx, d.app.Name, d.log)
 	if err != nil {
 		return err
-	}
-	if short(space.Disk, d.Limits.DiskReserve) {
-		d.log.Line("The disk has %s left; removing what builds have left and nobody needs", space.Disk)
-		if _, err := d.Reclaim(ctx, Reclaim{All: true}, d.log); err != nil {
-			d.log.Line("WARNING: not all of it could be removed: %v", err)
-		}
-		if space, err = d.Containers.Space(ctx); err != nil {
-			return err
-		}
-	}
-	if short(space.Memory, d.Limits.MemoryReserve) {
-		if space, err = d.sleepOthers(ctx, space); err != nil {
-			return err
-		}
 	}
 	switch {
 	case short(space.Disk, d.Limits.DiskReserve):
@@ -49,23 +35,52 @@ func (d *deploy) checkSpace(ctx context.Context) error {
 	return nil
 }
 
+// Relieve makes room on a host that is short of disk or of memory: what builds have left and
+// nobody needs goes, and apps that nobody is connected to are sent to sleep.
+func (l *Lifecycle) Relieve(ctx context.Context, log *Log) error {
+	space, err := l.relieve(ctx, "", log)
+	if err != nil {
+		return err
+	}
+	if short(space.Disk, l.Limits.DiskReserve) {
+		log.Line("WARNING: the disk of Podman's store has %s left, and deploys are refused (limits.disk_reserve)", space.Disk)
+	}
+	if short(space.Memory, l.Limits.MemoryReserve) {
+		log.Line("WARNING: the host has %s of memory left, and deploys are refused (limits.memory_reserve)", space.Memory)
+	}
+	return nil
+}
+
+// relieve is Relieve without sending the app but to sleep. It returns what is left then.
+func (l *Lifecycle) relieve(ctx context.Context, but string, log *Log) (Space, error) {
+	space, err := l.Containers.Space(ctx)
+	if err == nil && short(space.Disk, l.Limits.DiskReserve) {
+		log.Line("The disk has %s left; removing what builds have left and nobody needs", space.Disk)
+		if _, err := l.Reclaim(ctx, Reclaim{All: true}, log); err != nil {
+			log.Line("WARNING: not all of it could be removed: %v", err)
+		}
+		space, err = l.Containers.Space(ctx)
+	}
+	if err == nil && short(space.Memory, l.Limits.MemoryReserve) && l.Supervisor != nil {
+		space, err = l.sleepOthers(ctx, but, space, log)
+	}
+	return space, err
+}
+
 func short(left, reserve Bytes) bool { return left >= 0 && left < reserve }
 
 // sleepOthers sends apps to sleep that nobody is connected to, those that have been awake
 // for longest first, until there is memory. It leaves alone what must never sleep.
-func (d *deploy) sleepOthers(ctx context.Context, space Space) (Space, error) {
-	if d.Supervisor == nil {
-		return space, nil
-	}
-	records, _, err := d.Records.All()
+func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, log *Log) (Space, error) {
+	records, _, err := l.Records.All()
 	if err != nil {
 		return space, err
 	}
-	asleep, err := d.Asleep(ctx, records)
+	asleep, err := l.Asleep(ctx, records)
 	if err != nil {
 		return space, err
 	}
-	running, err := d.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
+	running, err := l.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
 	if err != nil {
 		return space, err
 	}
@@ -74,21 +89,21 @@ func (d *deploy) sleepOthers(ctx context.Context, space Space) (Space, error) {
 		since[c.Labels[LabelApp]] = c.Started
 	}
 	records = slices.DeleteFunc(records, func(r Record) bool {
-		return r.Name == d.app.Name || !r.Serves() || !r.Live.Socket || asleep[r.Name] || d.Limits.sleepAfter(r.Live) == Never
+		return r.Name == but || !r.Serves() || !r.Live.Socket || asleep[r.Name] || l.Limits.sleepAfter(r.Live) == Never
 	})
 	slices.SortStableFunc(records, func(a, b Record) int { return since[a.Name].Compare(since[b.Name]) })
 	for _, r := range records {
-		if !short(space.Memory, d.Limits.MemoryReserve) {
+		if !short(space.Memory, l.Limits.MemoryReserve) {
 			break
 		}
-		if !d.idle(ctx, r.Live.Backend) {
+		if !l.idle(ctx, r.Live.Backend) {
 			continue
 		}
-		if err := d.Supervisor.Stop(ctx, r.Name, r.Live.ID); err != nil {
+		if err := l.Supervisor.Stop(ctx, r.Name, r.Live.ID); err != nil {
 			return space, err
 		}
-		d.log.Line("The host has %s of memory left; sent %s to sleep, which its next request wakes", space.Memory, r.Name)
-		if space, err = d.Containers.Space(ctx); err != nil {
+		log.Line("The host has %s of memory left; sent %s to sleep, which its next request wakes", space.Memory, r.Name)
+		if space, err = l.Containers.Space(ctx); err != nil {
 			return space, err
 		}
 	}
@@ -99,10 +114,10 @@ func (d *deploy) sleepOthers(ctx context.Context, space Space) (Space, error) {
 const idleWithin = 2 * time.Second
 
 // idle tells whether nobody is connected to the backend.
-func (d *deploy) idle(ctx context.Context, backend string) bool {
+func (l *Lifecycle) idle(ctx context.Context, backend string) bool {
 	within, cancel := context.WithTimeout(ctx, idleWithin)
 	defer cancel()
-	d.Front.Drain(within, backend)
+	l.Front.Drain(within, backend)
 	return within.Err() == nil
 }
 

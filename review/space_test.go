@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -132,4 +133,25 @@ func TestDeploy_SendsOthersToSleepForItsMemory(t *testing.T) {
 	if got, want := awake(), []string{"always", "busy"}; !slices.Equal(got, want) {
 		t.Errorf("awake are %v, want %v", got, want)
 	}
+}
+
+// TestRelieve_MakesRoomAndSaysWhereItCannot: what the timer's sync does.
+func TestRelieve_MakesRoomAndSaysWhereItCannot(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.Limits.MemoryReserve, w.Limits.SleepAfter = 1<<30, review.SleepAfter(time.Hour)
+	w.deployed(1, "one")
+	var log bytes.Buffer
+	w.engine.Left = func() review.Space { return review.Space{Disk: 1 << 40, Memory: 1 << 29} }
+	if err := w.Relieve(t.Context(), review.NewLog(&log)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"sent login to sleep", "WARNING: the host has 512MiB of memory left, and deploys are refused (limits.memory_reserve)"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &log)
+		}
+	}
+	if state, err := w.engine.State(t.Context(), "review-app-login-1111111-1"); err != nil || state.Running {
+		t.Errorf("the app is awake: %+v, %v", state, err)
+	}
+	w.serves("login", "one") // and wakes
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ all apps (lifetime.sync_share).`,
 			log := review.NewLog(progress.around(out))
 			err = l.Sync(cmd.Context(), log, options)
 			if !options.DryRun && cmd.Context().Err() == nil {
+				err = errors.Join(err, l.Relieve(cmd.Context(), log))
 				sampleUsage(cmd.Context(), l, log)
 			}
 			return err
