@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,13 @@ func (s SleepAfter) String() string {
 	if s < 0 {
 		return "never"
 	}
-	return time.Duration(s).String()
+	text := time.Duration(s).String() // 1h0m0s
+	for _, none := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, none) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // beyond tells whether the app would be awake for longer than with the other.

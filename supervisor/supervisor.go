@@ -252,6 +252,22 @@ func (s *Systemd) Units(ctx context.Context, app string) ([]review.Object, error
 	return objects, nil
 }
 
+// forget has systemd read its units anew if it still knows some that are gone, because
+// they were enabled when it began.
+func forget(ctx context.Context, conn *systemd.Conn, app string, gone []written) error {
+	known, err := conn.ListUnitsByPatternsContext(ctx, nil, []string{"review-app-" + app + "-*"})
+	if err != nil {
+		return fmt.Errorf("list units: %w", err)
+	}
+	for _, one := range gone {
+		name := socketUnit(base(one.app, one.release))
+		if slices.ContainsFunc(known, func(unit systemd.UnitStatus) bool { return unit.Name == name }) {
+			return conn.ReloadContext(ctx)
+		}
+	}
+	return nil
+}
+
 func object(one written, states map[string]string) review.Object {
 	name := base(one.app, one.release)
 	passes, runs := states[serviceUnit(name)], states[containerUnit(name)]
@@ -296,5 +312,5 @@ func (s *Systemd) Remove(ctx context.Context, app, release string) error {
 		}
 		failed = append(failed, s.remove(name))
 	}
-	return errors.Join(failed...)
+	return errors.Join(append(failed, forget(ctx, conn, app, all))...)
 }

@@ -100,10 +100,11 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=%[4]s wake %[1]s %[2]s
 ExecStop=-%[4]s sleep %[1]s %[2]s
+ExecStopPost=-/usr/bin/rm -f %%t/review-executor/%[6]s.env
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds
-`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds())),
+`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds()), name),
 	}, nil
 }
 

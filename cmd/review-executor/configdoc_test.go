@@ -83,6 +83,9 @@ func section(name string, v reflect.Value) string {
 	comments := fieldComments(v.Type())
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
 		key, comment := field.Tag.Get("toml"), comments[field.Name]
 		switch {
 		case field.Type.Kind() == reflect.Struct && field.Type.Name() != "Reload":
@@ -115,7 +118,7 @@ func defaultText(section, key string, v reflect.Value) string {
 			items = append(items, fmt.Sprintf("%q", v.Index(i)))
 		}
 		return "`[" + strings.Join(items, ", ") + "]`"
-	case v.Kind() == reflect.String || v.Type() == reflect.TypeOf(review.Bytes(0)):
+	case v.Kind() == reflect.String || v.Type() == reflect.TypeOf(review.Bytes(0)) || v.Type() == reflect.TypeOf(review.SleepAfter(0)):
 		return fmt.Sprintf("`%q`", fmt.Sprint(value))
 	default:
 		return fmt.Sprintf("`%v`", value)

@@ -110,7 +110,7 @@ func TestTemplate_EveryInputArrives(t *testing.T) {
 		"REVIEW_PORT": "3000", "REVIEW_HEALTH_PATH": "/healthz?full=1", "REVIEW_HEALTH_TIMEOUT": "90s", "REVIEW_ENV_REDIS_URL": "redis://redis:6379",
 		"REVIEW_IMAGE": "registry.example.org/shop:1", "REVIEW_STATIC": "public", "REVIEW_COMMAND": `["gunicorn", "shop.wsgi"]`,
 		"REVIEW_RELEASE_COMMAND": `./manage.py migrate --noinput && ./manage.py loaddata "demo data"`,
-		"REVIEW_VOLUMES":         "/data /app/uploads", "REVIEW_MEMORY": "512MiB", "REVIEW_CPUS": "0.5",
+		"REVIEW_VOLUMES":         "/data /app/uploads", "REVIEW_MEMORY": "512MiB", "REVIEW_CPUS": "0.5", "REVIEW_SLEEP_AFTER": "30m",
 	} {
 		if got := job.Variables[key]; got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)

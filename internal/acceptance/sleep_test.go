@@ -21,6 +21,8 @@ access_log = ""
 [limits]
 sleep_after = "2s"
 sleep_after_max = "never"
+[jobs]
+helper_image = "localhost/review-demo/debian"
 [isolation]
 user_namespace = false # a container in a container has too few
 `
@@ -134,16 +136,16 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s.user(`rm $(podman volume inspect --format '{{.Mountpoint}}' $(podman volume ls --quiet | grep main-data))/broken`)
 	s.serves("two")
 
+	// One that never sleeps is there again by itself, any other when it is asked for.
+	s.user("git -C shop branch steady && " + deployShop + " --branch steady --variable REVIEW_SLEEP_AFTER=never")
 	s.Reboot(t)
+	s.eventually("it runs after a reboot", `test "$(podman ps --quiet --filter name=steady | wc -l)" = 2`)
+	if got := s.user("podman ps --quiet --filter name=main"); got != "" {
+		t.Errorf("after a reboot %s run that nobody has asked for", got)
+	}
 	s.serves("two")
 
-	// One that never sleeps is there again by itself.
-	s.user(deployShop + " --variable REVIEW_SLEEP_AFTER=never")
-	s.Reboot(t)
-	s.eventually("it runs after a reboot", `test $(podman ps --quiet | wc -l) = 2`)
-	s.serves("two")
-
-	s.user("review-executor stop main")
+	s.user("review-executor stop main && review-executor stop steady")
 	if got := s.user("find .config/systemd/user -name 'review-app*'; find $XDG_RUNTIME_DIR/review-executor -type f; systemctl --user list-units --all --plain --no-legend 'review-app*'; podman ps --all --quiet"); got != "" {
 		t.Errorf("the stop has left %s", got)
 	}

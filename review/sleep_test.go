@@ -1,0 +1,254 @@
+package review_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gitlab.com/review-executor/review-executor/review"
+)
+
+// running are the names of the containers that run.
+func (w *world) running() (names []string) {
+	w.t.Helper()
+	there, err := w.engine.Objects(context.Background(), map[string]string{review.LabelApp: review.AnyValue})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, o := range there {
+		if o.Kind == "container" && o.Running {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
+func (w *world) runNow(want int) {
+	w.t.Helper()
+	if got := w.running(); len(got) != want {
+		w.t.Errorf("%q run, want %d", got, want)
+	}
+}
+
+// asleep tells whether login sleeps.
+func (w *world) asleep() bool {
+	w.t.Helper()
+	record, err := w.Records.Load("login")
+	if err != nil || record == nil {
+		w.t.Fatal(record, err)
+	}
+	asleep, err := w.Asleep(context.Background(), []review.Record{*record})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return asleep["login"]
+}
+
+func TestSleep_RequestWakesAppAndCompanion(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.serves("login", "one")
+	w.runNow(2)
+	w.sleeps()
+	w.runNow(0)
+	if !w.asleep() {
+		t.Error("it is not said to sleep")
+	}
+	w.serves("login", "one")
+	w.runNow(2)
+	if w.asleep() {
+		t.Error("it is said to sleep")
+	}
+}
+
+func TestSleep_SyncLetsSleepingAppsBe(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	if text := w.syncs(); strings.Contains(text, "login") {
+		t.Errorf("sync says %s", text)
+	}
+	w.runNow(0)
+	w.serves("login", "one")
+}
+
+// TestSleep_WhatIsGoneIsMadeAnew: the container store was lost while the app slept.
+func TestSleep_WhatIsGoneIsMadeAnew(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	w.engine.Wipe(false)
+	w.serves("login", "one")
+	w.runNow(2)
+}
+
+func TestSleep_PortThatIsTakenMeanwhileIsGivenUp(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.deployed(1, "one")
+	there, err := w.engine.Objects(context.Background(), map[string]string{review.LabelRole: review.RoleApp, review.LabelRelease: releaseID(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sleeps()
+	for _, o := range there {
+		if o.Kind == "container" {
+			if _, err := w.engine.Start(context.Background(), review.Container{Name: "taker", Image: "base", Command: []string{"httpd"}, Port: 80, HostPort: portOf(t, o.Backend)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.serves("login", "one")
+}
+
+func portOf(t *testing.T, address string) (port uint16) {
+	t.Helper()
+	if _, err := fmt.Sscanf(address, "127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// TestSleep_FailedWakeLeavesNothingRunning, and the next may succeed.
+func TestSleep_FailedWakeLeavesNothingRunning(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	w.fault = func(op string) error {
+		if op == "State" {
+			return fmt.Errorf("podman is busy")
+		}
+		return nil
+	}
+	w.serves("login", "503")
+	w.fault = nil
+	w.runNow(0)
+	w.serves("login", "one")
+}
+
+// TestSleep_WakesWhileTheNextVersionIsBuilt: a deploy holds the app's lock for long.
+func TestSleep_WakesWhileTheNextVersionIsBuilt(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	seen := ""
+	w.fault = func(op string) error {
+		if op == "Build" {
+			seen = w.front.Get("login.review.example.org")
+		}
+		return nil
+	}
+	w.full(2, "two", "b")
+	w.fault = nil
+	if seen != "one" {
+		t.Errorf("while it was built, the app served %q", seen)
+	}
+	w.serves("login", "two")
+	w.runNow(2)
+}
+
+// TestSleep_LeavesCompanionsToAPreparedJob whose script uses them.
+func TestSleep_LeavesCompanionsToAPreparedJob(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	redis := w.redis()
+	redis.Image, redis.Command, redis.User = "base", []string{"httpd"}, "b"
+	job := w.with(2, "two", redis)
+	if _, err := w.Prepare(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	w.sleeps()
+	w.runNow(1)
+	w.serves("login", "one") // and waking does not take the job's companion away
+	if got := strings.Join(w.running(), " "); !strings.Contains(got, "redis-"+releaseID(2)) || strings.Contains(got, "redis-"+releaseID(1)) {
+		t.Errorf("%s run", got)
+	}
+	job.Prepared = true
+	if _, err := w.Deploy(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	w.serves("login", "two")
+}
+
+func TestSleep_NeverIsWokenBySync(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.Limits.SleepAfter = review.Never
+	w.full(1, "one", "a")
+	w.engine.Crash()
+	w.units.Reboot()
+	w.syncs()
+	w.runNow(2)
+}
+
+func TestSleep_SupervisorThatIsSwitchedOffLeavesAppsServing(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	w.Supervisor = nil
+	w.syncs()
+	w.runNow(2)
+	w.serves("login", "one")
+	record, err := w.Records.Load("login")
+	if err != nil || record.Live.Socket {
+		t.Errorf("%+v, %v", record.Live, err)
+	}
+}
+
+func TestSleep_ProjectChoosesWithinTheHostsBounds(t *testing.T) {
+	for _, test := range []struct {
+		after, most review.SleepAfter
+		refused     bool
+	}{
+		{review.SleepAfter(time.Minute), review.SleepAfter(time.Hour), false},
+		{review.SleepAfter(2 * time.Hour), review.SleepAfter(time.Hour), true},
+		{review.Never, review.SleepAfter(time.Hour), true},
+		{review.Never, review.Never, false},
+	} {
+		w := newWorld(t).supervised()
+		w.Limits.SleepAfterMax = test.most
+		job := w.job(1, site("one"))
+		job.Settings.SleepAfter = test.after
+		var log bytes.Buffer
+		job.Log = review.NewLog(&log)
+		_, err := w.Deploy(context.Background(), job)
+		if test.refused {
+			fails(t, err, review.Build, "REVIEW_SLEEP_AFTER", "nothing was changed")
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s of %s: %v", test.after, test.most, err)
+		}
+		if told := strings.Contains(log.String(), "without a connection"); told != (test.after != review.Never) {
+			t.Errorf("%s: the job log says\n%s", test.after, log.String())
+		}
+	}
+}
+
+func TestWake_RefusesWhatIsNotPublished(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.deployed(1, "one")
+	for _, release := range []string{releaseID(2), "../x", ""} {
+		if err := w.Wake(context.Background(), "login", release, review.NewLog(&bytes.Buffer{})); err == nil {
+			t.Errorf("release %q wakes", release)
+		}
+	}
+	if err := w.Sleep(context.Background(), "../login", releaseID(1)); err == nil {
+		t.Error("a path sleeps")
+	}
+}
+
+func TestParseSettings_SleepAfter(t *testing.T) {
+	for value, want := range map[string]review.SleepAfter{"30m": review.SleepAfter(30 * time.Minute), "90": review.SleepAfter(90 * time.Second), "never": review.Never, "": 0} {
+		s, _, err := review.ParseSettings(map[string]string{"REVIEW_SLEEP_AFTER": value})
+		if err != nil || s.SleepAfter != want {
+			t.Errorf("%q is %s, %v", value, s.SleepAfter, err)
+		}
+	}
+	for _, value := range []string{"0", "-1", "-1h", "1ns", "8000h", "soon", "never\n", "%h"} {
+		if _, _, err := review.ParseSettings(map[string]string{"REVIEW_SLEEP_AFTER": value}); err == nil {
+			t.Errorf("%q is taken", value)
+		}
+	}
+}
