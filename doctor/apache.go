@@ -99,7 +99,7 @@ func (a Apache) Running(ctx context.Context) []Finding {
 	u, _ := ask(ctx, "apache2.service", "ActiveState", "LoadState") // then it says nothing
 	switch {
 	case u["LoadState"] == "masked":
-		return fail("apache2.service is masked", "systemctl unmask apache2.service", "systemctl enable --now apache2.service")
+		return fail("apache2.service is masked", unmask("apache2.service"), "systemctl enable --now apache2.service")
 	case u["ActiveState"] != "active":
 		return fail(fmt.Sprintf("Apache does not run (%s)", u["ActiveState"]), "apache2ctl configtest && systemctl restart apache2.service")
 	}
@@ -237,8 +237,11 @@ func blamed(says string) string {
 func (a Apache) Virtual(ctx context.Context) []Finding {
 	owner := a.User
 	if a.FrontUnit != "" {
-		var err error
-		if owner, err = a.front(ctx); err != nil {
+		u, err := ask(ctx, a.FrontUnit, "User")
+		if err != nil || u["User"] == "" {
+			return skip("%s is not there to tell whose %s is", a.FrontUnit, a.VhostDir)
+		}
+		if owner, err = lookupUser(u["User"]); err != nil {
 			return fail(err.Error(), "systemd-sysusers")
 		}
 	}
@@ -270,15 +273,6 @@ func (a Apache) Virtual(ctx context.Context) []Finding {
 
 // startsAsRoot tells whether Debian's Apache is started by the host's systemd.
 func startsAsRoot() bool { return systemd() }
-
-// front is the user of the unit that writes virtual hosts.
-func (a Apache) front(ctx context.Context) (User, error) {
-	u, err := ask(ctx, a.FrontUnit, "User")
-	if err != nil || u["User"] == "" {
-		return User{}, fmt.Errorf("%s names no user", a.FrontUnit)
-	}
-	return lookupUser(u["User"])
-}
 
 // applyFront is for root's shell: it writes all virtual hosts.
 func (a Apache) applyFront() string {

@@ -12,9 +12,11 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -61,10 +63,19 @@ func Run(ctx context.Context, checks []Check, timeout time.Duration) []Finding {
 		for _, f := range found[i] {
 			f.Check = check.Name
 			f.Seen = printable(f.Seen)
+			f.Mend = shown(f.Mend)
 			all = append(all, f)
 		}
 	}
 	return all
+}
+
+// shown are commands as a terminal may show them: one that names what cannot be printed, such as
+// a user whose name has control characters, is left out.
+func shown(mend []string) []string {
+	return slices.DeleteFunc(slices.Clone(mend), func(line string) bool {
+		return strings.ContainsFunc(line, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) })
+	})
 }
 
 // patience is for a check that has just seen its context end to say what it knows.

@@ -52,7 +52,7 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 		return 0, fail(err.Error())
 	}
 	if may, can := apaches.may(ctx, "-r", file); known && can && !may {
-		found = append(found, fail(fmt.Sprintf("Apache's user may not read %s: nobody can log in", file), command("chgrp", "www-data", file)+" && "+command("chmod", "g+r,o-rwx", file))...)
+		found = append(found, fail(fmt.Sprintf("Apache's user may not read %s: nobody can log in", file), l.readable(file))...)
 	}
 	for line := range strings.Lines(string(text)) {
 		name, hash, _ := strings.Cut(strings.TrimSpace(line), ":")
@@ -71,12 +71,25 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 	return users, found
 }
 
+// readable is for root's shell: it lets Apache's user read the file. In the user's own directory
+// root follows no link.
+func (l Logins) readable(file string) string {
+	if mayCreate(file, l.User) && !l.User.isRoot() {
+		return command("chown", "--no-dereference", l.User.Name+":", file) + " && " + l.User.Command("chmod", "a+r", file)
+	}
+	return command("chgrp", "www-data", file) + " && " + command("chmod", "g+r,o-rwx", file)
+}
+
 // set is for root's shell: it gives a user a password, as who owns the file of users.
 func (l Logins) set(project, file, user string) string {
-	argv := []string{"password", "set", user, "--generate"}
+	argv := []string{"password", "set", "--generate"}
 	if project != "" {
 		argv = append(argv, "--project", project)
 	}
+	if strings.HasPrefix(user, "-") {
+		argv = append(argv, "--")
+	}
+	argv = append(argv, user)
 	if mayCreate(file, l.User) {
 		return l.asRunner(argv...)
 	}

@@ -186,6 +186,8 @@ func (p Podman) overlay(conf string) string {
 	const table, line = "[storage.options.overlay]", `mount_program = "/usr/bin/fuse-overlayfs"`
 	text, _ := os.ReadFile(conf) // it may not be there
 	switch {
+	case slices.Contains(strings.Split(string(text), "\n"), line):
+		return "true # " + conf + " has it, and Podman that runs was started before"
 	case strings.Contains(string(text), table):
 		return p.User.Command("sed", "-i", `/^\[storage.options.overlay\]/a `+line, conf)
 	case strings.Contains(string(text), "[storage]"):

@@ -73,8 +73,9 @@ func (h Host) runners(file string, conf runnerFile) []Finding {
 		return fail(file+" has no runner that calls "+h.Program+": no job comes here", "printf '%s\\n' "+quote(h.section())+" # goes below the runner in "+quote(file))
 	}
 	var found []Finding
-	for i, r := range ours {
-		if len(r.Custom) == 0 && i == len(conf.Runners)-1 {
+	for _, r := range ours {
+		// A table at the file's end is the last runner's.
+		if last := conf.Runners[len(conf.Runners)-1]; len(r.Custom) == 0 && last.Executor == "custom" && len(custom) == 1 {
 			return append(found, fail(fmt.Sprintf("runner %q has no [runners.custom]: it calls nothing", printable(r.Name)), "printf '%s\\n' "+quote(h.section())+" >> "+quote(file))...)
 		}
 		edit := "sensible-editor " + quote(file)
@@ -162,7 +163,7 @@ func (h Host) RunnerUser(name string) func(context.Context) []Finding {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
 		case u["LoadState"] == "masked":
-			return fail(name+" is masked: no job comes here", "systemctl unmask "+name, "systemctl enable --now "+name)
+			return fail(name+" is masked: no job comes here", unmask(name), "systemctl enable --now "+name)
 		case u["LoadState"] != "loaded":
 			return fail("there is no "+name+": no job comes here", "# https://docs.gitlab.com/runner/install/ says how to install gitlab-runner")
 		}

@@ -27,9 +27,16 @@ func (h Host) Secrets(files []Secret) func(context.Context) []Finding {
 }
 
 func (h Host) secret(ctx context.Context, s Secret) []Finding {
-	own := command("chown", h.User.Name+":", s.File) + " && " + command("chmod", "600", s.File)
-	info, err := os.Stat(s.File)
+	// In a directory of its own the user could have put a link in the file's place since.
+	own := command("chown", "--no-dereference", h.User.Name+":", s.File) + " && " + h.User.Command("chmod", "600", s.File)
+	info, err := os.Lstat(s.File)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 && !mayCreate(s.File, h.User) {
+		info, err = os.Stat(s.File) // root's link
+		own = command("chown", h.User.Name+":", s.File) + " && " + command("chmod", "600", s.File)
+	}
 	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return fail(fmt.Sprintf("%s, which %s names, is no plain file", s.File, s.Key))
 	case errors.Is(err, fs.ErrNotExist):
 		return fail(fmt.Sprintf("there is no %s, which %s names", s.File, s.Key), fmt.Sprintf("install -o %s -m 0600 /dev/stdin %s  # then type the secret, Enter and Ctrl-D", quote(h.User.Name), quote(s.File)))
 	case errors.Is(err, fs.ErrPermission):

@@ -24,3 +24,9 @@ func command(argv ...string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// Runs tells whether a line of Finding.Mend does its work without anybody's hands: it is no
+// comment, opens no editor, and waits for nothing to be typed.
+func Runs(line string) bool {
+	return !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "sensible-editor ") && !strings.Contains(line, "  # ") && !strings.Contains(line, " # goes below")
+}

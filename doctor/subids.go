@@ -29,7 +29,7 @@ func (h Host) Runner(context.Context) []Finding {
 	if h.User.missing() {
 		return fail("there is no user gitlab-runner, and nobody owns "+h.StateDir,
 			"useradd --system --create-home --home-dir /var/lib/gitlab-runner --shell /bin/bash gitlab-runner",
-			"install -d -o gitlab-runner -g gitlab-runner -m 0755 "+quote(h.StateDir))
+			"install -d -o gitlab-runner -g gitlab-runner -m 0711 "+quote(h.StateDir))
 	}
 	return ok("%s (%d)", h.User.Name, h.User.UID)
 }

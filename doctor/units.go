@@ -89,7 +89,7 @@ func (h Host) Sync(ctx context.Context) []Finding {
 	case err != nil:
 		return skip("systemd does not answer: %v", err)
 	case timer["LoadState"] == "masked":
-		return fail(SyncTimer+" is masked: no app ends by itself, and nothing heals", "systemctl unmask "+SyncTimer, "systemctl enable --now "+SyncTimer)
+		return fail(SyncTimer+" is masked: no app ends by itself, and nothing heals", unmask(SyncTimer), "systemctl enable --now "+SyncTimer)
 	case timer["LoadState"] != "loaded":
 		return fail("there is no "+SyncTimer+": no app ends by itself, and nothing heals", h.timerUnits(), "systemctl daemon-reload && systemctl enable --now "+SyncTimer)
 	case timer["ActiveState"] != "active", timer["UnitFileState"] != "enabled":
@@ -124,9 +124,9 @@ func Enabled(name, without string) func(context.Context) []Finding {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
 		case u["LoadState"] == "masked":
-			return fail(name+" is masked: "+without, "systemctl unmask "+name, "systemctl enable --now "+name)
+			return fail(name+" is masked: "+without, unmask(name), "systemctl enable --now "+name)
 		case u["LoadState"] != "loaded":
-			return fail("there is no "+name+": "+without, "# install the package review-executor anew")
+			return fail("there is no "+name+": "+without, reinstall)
 		case u["ActiveState"] != "active":
 			return fail(fmt.Sprintf("%s is %s: %s", name, u["ActiveState"], without), "systemctl enable --now "+name)
 		case u["UnitFileState"] == "disabled":
@@ -150,9 +150,9 @@ func (h Host) Front(name string) func(context.Context) []Finding {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
 		case u["LoadState"] == "masked":
-			return fail(name+" is masked: no deploy can be published", "systemctl unmask "+quote(name))
+			return fail(name+" is masked: no deploy can be published", unmask(name))
 		case u["LoadState"] != "loaded":
-			return fail("there is no "+name+": no deploy can be published", "# install the package review-executor anew")
+			return fail("there is no "+name+": no deploy can be published", reinstall)
 		}
 		return orOK(append(h.polkit(ctx, h.User, name, "start"), h.frontUser(ctx, u["User"])...), "%s may start %s, which may reload apache2.service", h.User.Name, name)
 	}
@@ -185,3 +185,11 @@ func (h Host) polkit(ctx context.Context, user User, name, verb string) []Findin
 	return fail(fmt.Sprintf("polkit does not let %s %s %s: no deploy can be published", user.Name, verb, name),
 		"printf '%s\\n' "+quote(rule)+" > /etc/polkit-1/rules.d/50-review-executor-"+verb+".rules", "systemctl restart polkit.service")
 }
+
+// unmask is for root's shell. A mask may be there for good, or until the next boot.
+func unmask(name string) string {
+	return "systemctl unmask " + quote(name) + " && systemctl unmask --runtime " + quote(name)
+}
+
+// reinstall brings back what the package brings.
+const reinstall = "apt-get install --yes --reinstall review-executor"

@@ -33,6 +33,11 @@ func (d *deploy) checkSpace(ctx context.Context) error {
 			return err
 		}
 	}
+	if short(space.Memory, d.Limits.MemoryReserve) {
+		if space, err = d.sleepOthers(ctx, space); err != nil {
+			return err
+		}
+	}
 	switch {
 	case short(space.Disk, d.Limits.DiskReserve):
 		return d.noSpace(ctx, fmt.Sprintf("the host's disk has %s left, and %s of it stay free", space.Disk, d.Limits.DiskReserve),
@@ -45,6 +50,61 @@ func (d *deploy) checkSpace(ctx context.Context) error {
 }
 
 func short(left, reserve Bytes) bool { return left >= 0 && left < reserve }
+
+// sleepOthers sends apps to sleep that nobody is connected to, those that have been awake
+// for longest first, until there is memory. It leaves alone what must never sleep.
+func (d *deploy) sleepOthers(ctx context.Context, space Space) (Space, error) {
+	if d.Supervisor == nil {
+		return space, nil
+	}
+	records, _, err := d.Records.All()
+	if err != nil {
+		return space, err
+	}
+	asleep, err := d.Asleep(ctx, records)
+	if err != nil {
+		return space, err
+	}
+	running, err := d.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
+	if err != nil {
+		return space, err
+	}
+	since := map[string]time.Time{}
+	for _, c := range running {
+		since[c.Labels[LabelApp]] = c.Started
+	}
+	records = slices.DeleteFunc(records, func(r Record) bool {
+		return r.Name == d.app.Name || !r.Serves() || !r.Live.Socket || asleep[r.Name] || d.Limits.sleepAfter(r.Live) == Never
+	})
+	slices.SortStableFunc(records, func(a, b Record) int { return since[a.Name].Compare(since[b.Name]) })
+	for _, r := range records {
+		if !short(space.Memory, d.Limits.MemoryReserve) {
+			break
+		}
+		if !d.idle(ctx, r.Live.Backend) {
+			continue
+		}
+		if err := d.Supervisor.Stop(ctx, r.Name, r.Live.ID); err != nil {
+			return space, err
+		}
+		d.log.Line("The host has %s of memory left; sent %s to sleep, which its next request wakes", space.Memory, r.Name)
+		if space, err = d.Containers.Space(ctx); err != nil {
+			return space, err
+		}
+	}
+	return space, nil
+}
+
+// idleWithin is how long an app's connections are looked at.
+const idleWithin = 2 * time.Second
+
+// idle tells whether nobody is connected to the backend.
+func (d *deploy) idle(ctx context.Context, backend string) bool {
+	within, cancel := context.WithTimeout(ctx, idleWithin)
+	defer cancel()
+	d.Front.Drain(within, backend)
+	return within.Err() == nil
+}
 
 // noSpace names the apps that hold most, whose end would make room.
 func (d *deploy) noSpace(ctx context.Context, what, rule string, measure func(context.Context) (map[string]Bytes, error)) error {

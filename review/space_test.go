@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -54,4 +55,81 @@ func TestDeploy_UnknownSpaceRefusesNothing(t *testing.T) {
 	w.Limits.DiskReserve, w.Limits.MemoryReserve = 1<<30, 256<<20
 	w.engine.Left = func() review.Space { return review.Space{Disk: -1, Memory: -1} }
 	w.deployed(1, "one")
+}
+
+// TestDeploy_SendsOthersToSleepForItsMemory, the one that has been awake for longest first,
+// but neither what somebody is connected to nor what must never sleep.
+func TestDeploy_SendsOthersToSleepForItsMemory(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.Limits.MemoryReserve, w.Limits.SleepAfter, w.Limits.SleepAfterMax = 256<<20, review.SleepAfter(time.Hour), review.Never
+	deploy := func(n int64, app string, set func(*review.Settings)) error {
+		job := w.job(n, site(app))
+		job.Environment = "review/" + app
+		if set != nil {
+			set(&job.Settings)
+		}
+		_, err := w.Deploy(t.Context(), job)
+		return err
+	}
+	for n, app := range []string{"always", "first", "busy", "second"} {
+		set := func(s *review.Settings) {
+			if app == "always" {
+				s.SleepAfter = review.Never
+			}
+		}
+		if err := deploy(int64(n+1), app, set); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond) // one is awake for longer than the next
+	}
+	busy, err := w.Records.Load("busy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.front.Busy = busy.Live.Backend
+	awake := func() (names []string) {
+		records, _, err := w.Records.All()
+		if err != nil {
+			t.Fatal(err)
+		}
+		asleep, err := w.Asleep(t.Context(), records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if !asleep[r.Name] {
+				names = append(names, r.Name)
+			}
+		}
+		return names
+	}
+	w.engine.Left = func() review.Space {
+		there, err := w.engine.Objects(t.Context(), map[string]string{review.LabelRole: review.RoleApp})
+		if err != nil {
+			t.Error(err)
+		}
+		left := review.Bytes(300)
+		for _, o := range there {
+			if o.Kind == "container" && o.Running {
+				left -= 60
+			}
+		}
+		return review.Space{Disk: -1, Memory: left << 20}
+	}
+	if got := awake(); len(got) != 4 {
+		t.Fatalf("awake are %v", got)
+	}
+	// 60 MiB are left with four, 120 with three; one more sleeps only where it must.
+	w.Limits.MemoryReserve = 100 << 20
+	if err := deploy(5, "fifth", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := awake(), []string{"always", "busy", "fifth", "second"}; !slices.Equal(got, want) {
+		t.Errorf("awake are %v, want %v", got, want)
+	}
+	w.Limits.MemoryReserve = 280 << 20
+	fails(t, deploy(6, "sixth", nil), review.System, "of memory left", "always of group/shop")
+	if got, want := awake(), []string{"always", "busy"}; !slices.Equal(got, want) {
+		t.Errorf("awake are %v, want %v", got, want)
+	}
 }

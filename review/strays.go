@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -57,7 +59,7 @@ const (
 )
 
 // Silent tells which apps are recorded and not served, and why: the front does not answer
-// with their release, or one of their containers does not run. Apps that somebody works on are left out. It changes nothing and takes no lock.
+// with their release, one of their containers does not run, or nobody listens to wake them. Apps that somebody works on are left out. It changes nothing and takes no lock.
 func (l *Lifecycle) Silent(ctx context.Context) (map[string]error, error) {
 	records, _, err := l.Records.All()
 	if err != nil {
@@ -82,7 +84,11 @@ func (l *Lifecycle) Silent(ctx context.Context) (map[string]error, error) {
 	for _, r := range records {
 		group.Go(func() error {
 			err := l.Front.Serves(ctx, l.site(r))
-			if err == nil && there != nil {
+			switch {
+			case err != nil:
+			case r.Live.Socket: // its containers may be asleep; to connect would wake them
+				err = listened(r.Live.Backend)
+			case there != nil:
 				err = r.stopped(there[r.Name])
 			}
 			if err != nil {
@@ -95,6 +101,30 @@ func (l *Lifecycle) Silent(ctx context.Context) (map[string]error, error) {
 	}
 	_ = group.Wait() // the errors are by app
 	return silent, nil
+}
+
+// listened tells, from the kernel's table and without a connection, that nobody listens on an
+// address of loopback.
+func listened(backend string) error {
+	address, err := netip.ParseAddrPort(backend)
+	if err != nil {
+		return err
+	}
+	proc, err := procfs.NewFS("/proc")
+	if err != nil {
+		return err
+	}
+	table, err := proc.NetTCP()
+	if err != nil {
+		return err
+	}
+	const listen = 10 // TCP_LISTEN
+	for _, socket := range table {
+		if socket.St == listen && socket.LocalPort == uint64(address.Port()) && (socket.LocalAddr.Equal(address.Addr().AsSlice()) || socket.LocalAddr.IsUnspecified()) {
+			return nil
+		}
+	}
+	return fmt.Errorf("nobody listens on %s, which wakes it", backend)
 }
 
 // stopped names a container of the live release that does not run.

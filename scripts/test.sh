@@ -12,7 +12,7 @@ mkdir -p build
 
 scripts/install.sh
 scripts/install.sh chromium || echo "Without Chromium, its tests are skipped."
-unformatted=$(gofmt -l cmd apache executor gitlab internal pages podman review runner webhook)
+unformatted=$(gofmt -l cmd apache doctor executor gitlab internal packaging pages podman review runner supervisor webhook)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 make --no-print-directory lint
 

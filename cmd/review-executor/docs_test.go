@@ -32,7 +32,8 @@ func blocks(t *testing.T, page, language string) []string {
 }
 
 // TestDocs_EveryCommandRuns runs every command of every page as it stands
-// there, but for DIR and the registry. "make test" is what runs this test.
+// there, but for DIR and the registry. "make test" is what runs this test. Those of
+// docs/packages.md change a whole machine: internal/acceptance runs them.
 func TestDocs_EveryCommandRuns(t *testing.T) {
 	for _, doc := range []string{"README.md", "docs/getting-started.md", "docs/apps.md", "docs/administration.md", "docs/lifecycle.md", "docs/troubleshooting.md", "docs/architecture.md", "examples/hello/README.md", "examples/django/README.md"} {
 		t.Run(doc, func(t *testing.T) {

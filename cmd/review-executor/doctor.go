@@ -51,7 +51,7 @@ work, 2 wrong usage.`,
 			if err := checkOutput(output, "text", "json"); err != nil {
 				return err
 			}
-			checks, err := chosenChecks(hostChecks(cmd), only)
+			checks, err := chosenChecks(hostChecks(cmd, defaultRunnerConfig), only)
 			if err != nil {
 				return err
 			}
@@ -69,6 +69,9 @@ work, 2 wrong usage.`,
 	completeWith(cmd, "output", "text", "json")
 	return cmd
 }
+
+// defaultRunnerConfig is where gitlab-runner's package has its configuration.
+const defaultRunnerConfig = "/etc/gitlab-runner/config.toml"
 
 // doctorTimeout is for all checks together, which are done at the same time.
 const doctorTimeout = 20 * time.Second
@@ -129,10 +132,10 @@ func writeFindings(w io.Writer, found []doctor.Finding) error {
 }
 
 // hostChecks are all checks, in the order in which they are shown: what others need comes
-// before them.
-func hostChecks(cmd *cobra.Command) []doctor.Check {
+// before them. runnerConfig is gitlab-runner's configuration.
+func hostChecks(cmd *cobra.Command, runnerConfig string) []doctor.Check {
 	s, h := doctorHost(cmd)
-	return slices.Concat(systemChecks(h), podmanChecks(s, h), apacheChecks(s, h), gitlabChecks(s, h), runnerChecks(h, s), appChecks(s, h))
+	return slices.Concat(systemChecks(h), podmanChecks(s, h), apacheChecks(s, h), gitlabChecks(s, h), runnerChecks(s, h, runnerConfig), appChecks(s, h))
 }
 
 // doctorHost is the configuration, as far as it can be read, and what follows from it.
@@ -207,8 +210,8 @@ func podmanChecks(s Settings, h doctor.Host) []doctor.Check {
 
 func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	a := doctor.Apache{
-		Host: h, VhostDir: s.Apache.VhostDir, FrontUnit: s.Apache.FrontUnit, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
-		Listen: s.Apache.Address(), Modules: s.Apache.Modules(),
+		Host: h, VhostDir: s.Apache.VhostDir, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
+		FrontUnit: s.Apache.FrontUnit, Listen: s.Apache.Address(), Modules: s.Apache.Modules(),
 	}
 	logins := doctor.Logins{Host: h, Files: map[string]string{}}
 	if s.Apache.Login == apache.LoginPassword {
@@ -264,10 +267,10 @@ func secretsOf(s Settings) []doctor.Secret {
 	return slices.DeleteFunc(all, func(one doctor.Secret) bool { return one.File == "" })
 }
 
-func runnerChecks(h doctor.Host, s Settings) []doctor.Check {
+func runnerChecks(s Settings, h doctor.Host, runnerConfig string) []doctor.Check {
 	checks := []doctor.Check{
 		{Name: "runner", Look: h.RunnerUser("gitlab-runner.service")},
-		{Name: "runner-config", Look: h.RunnerConfig("/etc/gitlab-runner/config.toml")},
+		{Name: "runner-config", Look: h.RunnerConfig(runnerConfig)},
 		{Name: "sync", Look: h.Sync},
 		{Name: "units", Look: h.Units},
 	}

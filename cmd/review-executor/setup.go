@@ -25,7 +25,7 @@ import (
 type setupOptions struct {
 	domain, listen, certificate, key   string
 	gitlab, tokenFile, runnerTokenFile string
-	user                               string
+	user, runnerConfig                 string
 	yes, dryRun                        bool
 }
 
@@ -68,6 +68,7 @@ Exit codes are doctor's.`,
 	f.StringVar(&o.gitlab, "gitlab-url", "", "`URL` of GitLab")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` with the token with which GitLab is asked; the runner's user's, mode 600")
 	f.StringVar(&o.runnerTokenFile, "runner-token-file", "", "`FILE` with the token of the runner to register")
+	f.StringVar(&o.runnerConfig, "runner-config", defaultRunnerConfig, "gitlab-runner's configuration: `FILE`")
 	f.StringVar(&o.user, "user", "", "`NAME` of the first user who may see the apps; the password is made and printed once")
 	f.BoolVar(&o.yes, "yes", false, "do not ask")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -146,7 +147,7 @@ type setting struct {
 	cmd  *cobra.Command
 	o    setupOptions
 	file string
-	done map[string]bool // commands that were run, or shown
+	done map[string]bool // mends that were tried, or shown
 }
 
 // perform shows what is to be done, asks, and does it.
@@ -227,17 +228,19 @@ func (s *setting) mendAll() error {
 
 // look is doctor's.
 func (s *setting) look() []doctor.Finding {
-	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd), doctorTimeout)
+	return doctor.Run(s.cmd.Context(), hostChecks(s.cmd, s.o.runnerConfig), doctorTimeout)
 }
 
 // commands are those of the findings that were not run yet and need nobody who thinks.
 func (s *setting) commands(found []doctor.Finding) []string {
 	var all []string
-	add := func(line string) {
-		if !s.done[line] {
-			s.done[line] = true
-			all = append(all, line)
+	add := func(lines ...string) {
+		mend := strings.Join(lines, "\n")
+		if s.done[mend] {
+			return // it has not helped
 		}
+		s.done[mend] = true
+		all = append(all, lines...)
 	}
 	for _, f := range found {
 		if f.Check == "runner-config" && f.Level == doctor.Fail && s.o.runnerTokenFile != "" && !s.done["register"] {
@@ -252,18 +255,14 @@ func (s *setting) commands(found []doctor.Finding) []string {
 			}
 			continue
 		}
-		if slices.ContainsFunc(f.Mend, func(line string) bool {
-			return strings.HasPrefix(line, "#") || strings.Contains(line, "sensible-editor")
-		}) {
+		if slices.ContainsFunc(f.Mend, func(line string) bool { return !doctor.Runs(line) }) {
 			continue
 		}
-		for _, line := range f.Mend {
-			add(line)
-		}
+		add(f.Mend...)
 	}
 	// What heals the apps goes last: it needs all the rest.
 	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(heals(a), heals(b)) })
-	return all
+	return slices.Compact(all)
 }
 
 func heals(line string) int {
@@ -280,8 +279,8 @@ func (s *setting) register() string {
 		program = "/usr/bin/review-executor"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --non-interactive --url %s --executor custom --name \"$(hostname)\"",
-		shellWord(s.o.runnerTokenFile), shellWord(s.o.gitlab))
+	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --config %s --non-interactive --url %s --executor custom --name \"$(hostname)\"",
+		shellWord(s.o.runnerTokenFile), shellWord(s.o.runnerConfig), shellWord(s.o.gitlab))
 	for _, stage := range []string{"config", "prepare", "run", "cleanup"} {
 		fmt.Fprintf(&b, " --custom-%s-exec %s --custom-%s-args %s", stage, shellWord(program), stage, stage)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -157,6 +158,9 @@ func planConfig(file string, wishes []wish) (configChange, error) {
 func (c configChange) write() error {
 	if c.after == c.before {
 		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.file), 0o755); err != nil { //nolint:gosec // everybody may read it
+		return fmt.Errorf("write the configuration: %w", err)
 	}
 	if err := renameio.WriteFile(c.file, []byte(c.after), 0o644, renameio.WithStaticPermissions(0o644)); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)

@@ -151,7 +151,16 @@ func TestDoctor_MendsABareMachine(t *testing.T) {
 	if got := h.TryAs(acceptance.Runner, "review-executor doctor"); got.ExitCode != 3 || strings.Contains(got.Stdout, "FAIL") || strings.Contains(got.Stdout, "a-secret-of-the-test") {
 		t.Errorf("as the runner's user, exit code %d:\n%s%s", got.ExitCode, got.Stdout, got.Stderr)
 	}
-	for _, broken := range brokenHosts {
+	breakAndMend(t, h, brokenHosts)
+	if got := h.Run(t, "head -1 /etc/gitlab-runner/config.toml; curl --silent -o /dev/null -w '%{http_code}' -H 'Host: main.review.localhost' http://127.0.0.1/"); got != "concurrent = 4 # an administrator's\n401" {
+		t.Errorf("in the end: %q", got)
+	}
+}
+
+// breakAndMend breaks a host that is well, in one way after the other. Doctor must name what is
+// wrong, and the commands that it prints there must mend it.
+func breakAndMend(t *testing.T, h *acceptance.Host, hosts []brokenHost) {
+	for _, broken := range hosts {
 		t.Run(broken.name, func(t *testing.T) {
 			wrong := doctor(t, h, broken.by)
 			i := slices.IndexFunc(wrong, func(f finding) bool { return f.Check == broken.check && strings.Contains(f.Seen, broken.seen) })
@@ -168,9 +177,6 @@ func TestDoctor_MendsABareMachine(t *testing.T) {
 				mended(t, h, after)
 			}
 		})
-	}
-	if got := h.Run(t, "head -1 /etc/gitlab-runner/config.toml; curl --silent -o /dev/null -w '%{http_code}' -H 'Host: main.review.localhost' http://127.0.0.1/"); got != "concurrent = 4 # an administrator's\n401" {
-		t.Errorf("in the end: %q", got)
 	}
 }
 

@@ -39,6 +39,7 @@ func TestPackage_InstallUpgradeRemovePurge(t *testing.T) {
 	if got := h.Run(t, ask); got != "hello\n" {
 		t.Errorf("the app serves %q", got)
 	}
+	syncMends(t, h, ask)
 
 	deb(t, h, "0.2")
 	upgradesWithoutAFailedRequest(t, h, commands[0], ask)
@@ -241,6 +242,19 @@ git -c user.name=n -c user.email=n@review.localhost commit -qm first
 review-executor try . --variable REVIEW_VOLUMES=/data
 cd
 rm -rf shop`
+
+// syncMends loses the units of the app, which sync writes anew from its sandbox.
+func syncMends(t *testing.T, h *acceptance.Host, ask string) {
+	t.Helper()
+	h.RunAs(t, acceptance.Runner, "set -e; cd .config/systemd/user; systemctl --user stop 'review-app-*.socket' 'review-app-*'; find . -name 'review-app-*' -delete; systemctl --user daemon-reload")
+	if got := h.Try(ask); got.ExitCode == 0 {
+		t.Fatalf("without its socket, the app serves %q", got.Stdout)
+	}
+	h.Run(t, "systemctl start review-executor-sync.service")
+	if got := h.Run(t, ask); got != "hello\n" {
+		t.Errorf("after sync, the app serves %q", got)
+	}
+}
 
 // objects lists the runner's containers, volumes, images and unit files.
 const objects = `podman ps --all --format '{{.Names}}'; podman volume ls --quiet; podman images --all --format '{{.Repository}}:{{.Tag}}'

@@ -1,7 +1,7 @@
 # Everything of ours on this host goes: apps, records, virtual hosts, logs,
 # configuration, and the user review-front. What is not ours stays: the user
-# gitlab-runner, its linger and subordinate IDs, images that jobs have pulled, and
-# the configurations of gitlab-runner and of Apache but for our part.
+# gitlab-runner, its linger, subordinate IDs and configuration of Podman, images that
+# jobs have pulled, and what gitlab-runner and Apache are configured with beside us.
 #
 # It needs no program of ours, because a package manager has removed that by now.
 # What cannot be removed is said and fails nothing.
@@ -24,11 +24,11 @@ purge() {
 # stop_serving takes our part out of Apache, which goes on with the rest.
 stop_serving() {
 	enabled=
-	for conf in /etc/apache2/conf-enabled/review-executor.conf /etc/httpd/conf.d/review-executor.conf; do
+	for conf in /etc/apache2/conf-enabled/review-executor*.conf /etc/httpd/conf.d/review-executor.conf; do
 		[ ! -e "$conf" ] && [ ! -L "$conf" ] || enabled=yes
 		rm -f "$conf"
 	done
-	rm -f /etc/apache2/conf-available/review-executor.conf /var/lib/apache2/conf/*/review-executor
+	rm -f /etc/apache2/conf-available/review-executor*.conf /var/lib/apache2/conf/*/review-executor*
 	if [ -z "$enabled" ] || [ ! -d /run/systemd/system ]; then
 		return
 	fi
@@ -39,10 +39,15 @@ stop_serving() {
 	done
 }
 
-# purge_units forgets what an administrator has enabled or changed of our units.
+# purge_units forgets what an administrator, or "doctor", has enabled or changed of our
+# units and rights.
 purge_units() {
-	rm -f /etc/systemd/system/*.wants/review-executor-*
-	rm -rf /etc/systemd/system/review-executor-*.d
+	for unit in front sync webhook; do
+		rm -rf "/etc/systemd/system/review-executor-$unit."*
+	done
+	rm -f /etc/systemd/system/*.wants/review-executor-* /etc/polkit-1/rules.d/50-review-executor-*.rules \
+		/etc/systemd/system/user@.service.d/zz-review-executor.conf
+	rmdir /etc/systemd/system/user@.service.d 2>/dev/null || true
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload || true
 }
 

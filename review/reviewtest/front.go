@@ -23,6 +23,8 @@ type Front struct {
 	Refuse map[string]error
 	// Stale makes Serves fail: the web server goes on with what it had.
 	Stale error
+	// Busy is a backend that somebody is connected to.
+	Busy string
 
 	mu      sync.Mutex
 	sites   map[string]review.Site // by name
@@ -72,9 +74,13 @@ func (f *Front) Serves(ctx context.Context, site review.Site) error {
 	return nil
 }
 
-// Drain returns at once: no request of Get outlives it.
+// Drain returns at once, but for Busy: no request of Get outlives it.
 func (f *Front) Drain(ctx context.Context, backend string) {
 	_ = f.Fail.before(ctx, "Drain")
+	if backend == f.Busy {
+		<-ctx.Done()
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drained = append(f.drained, backend)
