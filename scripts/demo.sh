@@ -91,7 +91,7 @@ stop() {
 	"$demo/podman" volume ls --quiet || true
 	"$demo/podman" network ls --quiet --filter label=review-executor.role || true
 	find "$demo/vhosts" -name 'app-*'
-	find "$demo/state" -type f -not -path '*/ended/*' -not -name front.json # how each has ended is remembered, and the runs are counted
+	find "$demo/state" -type f -not -path '*/ended/*' -not -name front.json -not -name podman.json # how each has ended is remembered, the runs are counted, and where Podman's store is
 	cd "$root"
 	scripts/host.sh down "$(readlink "$demo")"
 	rm -f "$demo"
