@@ -1,6 +1,8 @@
 package review
 
 import (
+	"context"
+	"io"
 	"testing"
 	"time"
 )
@@ -15,6 +17,20 @@ func ReachedWithin(d time.Duration) (restore func()) {
 	before := reachable
 	reachable = d
 	return func() { reachable = before }
+}
+
+// Heal makes what is missing of an app, as Sync does while it holds the app's lock.
+func Heal(ctx context.Context, l *Lifecycle, r Record) error {
+	d, err := l.findRelease(r.Name, r.Live.ID, NewLog(io.Discard))
+	if err != nil {
+		return err
+	}
+	there, err := d.containersOf(ctx, r.Name)
+	if err != nil {
+		return err
+	}
+	_, err = d.heal(ctx, there)
+	return err
 }
 
 // AgeAttempt makes the app's attempt so much older.

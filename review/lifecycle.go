@@ -79,6 +79,7 @@ func (l *Lifecycle) Deploy(ctx context.Context, req Request) (App, error) {
 		{"check space", d.checkSpace},
 		{"keep environment", d.saveSecrets},
 		{"make image", d.makeImage},
+		{"check space again", d.checkSpace}, // others were built meanwhile
 		{"start companions", d.startCompanions},
 		{"run release command", d.runReleaseCommand},
 		{"start", d.start},

@@ -1,6 +1,9 @@
 package review
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // restoreUnit makes sure that the live release is behind its socket. One that
 // sleeps goes on sleeping; one that is awake, or must never sleep, runs
@@ -18,12 +21,15 @@ func (d *deploy) restoreUnit(ctx context.Context) (did string, err error) {
 	if err != nil {
 		return "", err
 	}
-	asleep := d.next.Socket && !unit.Running && !d.anyRuns(there) && d.Limits.sleepAfter(d.next) != Never
-	awake := d.next.Socket && unit.Running && d.allRun(there)
-	if asleep || awake {
+	runs := has(there, containerName(d.app.Name, d.next), true)
+	if d.next.Socket && !unit.Running && !runs && d.Limits.sleepAfter(d.next) != Never {
+		return d.restoreAsleep(ctx, there)
+	}
+	kept := d.next.Socket && unit.Running && runs // though a companion may be gone
+	if kept && d.allRun(there) {
 		return d.relisten(ctx)
 	}
-	if unit.Running { // and something of it does not
+	if unit.Running && !kept {
 		if err := d.Supervisor.Stop(ctx, d.app.Name, d.next.ID); err != nil {
 			return "", err
 		}
@@ -41,7 +47,20 @@ func (d *deploy) restoreUnit(ctx context.Context) (did string, err error) {
 	if did == "" {
 		did = moved
 	}
+	if kept {
+		return did, nil
+	}
 	return did, d.Supervisor.Start(ctx, d.app.Name, d.next.ID)
+}
+
+// restoreAsleep lets a release sleep on, its companions too unless a job has use for them.
+func (d *deploy) restoreAsleep(ctx context.Context, there []Object) (did string, err error) {
+	if len(d.record.Pending) == 0 && slices.ContainsFunc(d.wanted(there), func(name string) bool { return has(there, name, true) }) {
+		if err := d.stopCompanions(ctx, d.app.Name, d.next); err != nil {
+			return "", err
+		}
+	}
+	return d.relisten(ctx)
 }
 
 // relisten has the release's socket listen, and makes the record and the front know

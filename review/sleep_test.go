@@ -172,6 +172,110 @@ func TestSleep_LeavesCompanionsToAPreparedJob(t *testing.T) {
 	w.serves("login", "two")
 }
 
+// TestSleep_AwakeAppGoesOnWhileItsCompanionIsMadeAnew: its requests are not cut.
+func TestSleep_AwakeAppGoesOnWhileItsCompanionIsMadeAnew(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	companion := map[string]string{review.LabelApp: "login", review.LabelRole: review.RoleCompanion}
+	if err := w.engine.Remove(context.Background(), companion, 0); err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	w.fault = func(op string) error {
+		stopped = stopped || op == "unit Stop" || op == "Stop"
+		return nil
+	}
+	w.syncs()
+	w.fault = nil
+	if stopped {
+		t.Error("the app was stopped for its companion")
+	}
+	w.runNow(2)
+	w.serves("login", "one")
+}
+
+// TestSleep_CompanionOfAJobDoesNotWakeTheApp, and sleeps too once the job is over.
+func TestSleep_CompanionOfAJobDoesNotWakeTheApp(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	redis := w.redis()
+	redis.Image, redis.Command, redis.User = "base", []string{"httpd"}, "a"
+	if _, err := w.Prepare(context.Background(), w.with(2, "two", redis)); err != nil {
+		t.Fatal(err)
+	}
+	w.runNow(1)
+	if _, err := w.sync(false); err != nil {
+		t.Fatal(err)
+	}
+	w.runNow(1)
+	w.Gone = func(string) bool { return true }
+	w.syncs()
+	w.runNow(0)
+	w.serves("login", "one")
+}
+
+// TestSleep_OldVersionAnswersUntilTheFrontHasSwitched: its record says already that
+// another serves.
+func TestSleep_OldVersionAnswersUntilTheFrontHasSwitched(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	seen := ""
+	w.fault = func(op string) error {
+		if op == "front Apply" && seen == "" {
+			if record, err := w.Records.Load("login"); err == nil && record.Live.ID == releaseID(2) {
+				seen = "…"
+				seen = w.front.Get("login.review.example.org")
+			}
+		}
+		return nil
+	}
+	w.full(2, "two", "a")
+	w.fault = nil
+	if seen != "one" {
+		t.Errorf("between the record and the front, the app served %q", seen)
+	}
+	w.serves("login", "two")
+	w.runNow(2)
+}
+
+// TestSleep_WakeDoesNotWaitForWhoWaitsForIt: sync holds the app's lock and starts the unit,
+// which somebody's request has begun to wake.
+func TestSleep_WakeDoesNotWaitForWhoWaitsForIt(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	w.engine.Wipe(false)
+	unlock, err := w.Records.Lock(context.Background(), "login", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	woken := make(chan string)
+	go func() { woken <- w.front.Get("login.review.example.org") }()
+	time.Sleep(20 * time.Millisecond) // the wake has seen that nothing is there, or will
+	record, err := w.Records.Load("login")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := review.Heal(context.Background(), w.Lifecycle, *record); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-woken; got != "one" {
+		t.Errorf("it serves %q", got)
+	}
+	unlock()
+}
+
+func TestSleep_DryRunDoesNotTellOfWaking(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.sleeps()
+	if text, err := w.sync(true); err != nil || text != "" {
+		t.Errorf("sync --dry-run says %q, %v", text, err)
+	}
+}
+
 func TestSleep_NeverIsWokenBySync(t *testing.T) {
 	w := newWorld(t).supervised()
 	w.Limits.SleepAfter = review.Never

@@ -99,8 +99,9 @@ func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, lo
 		if !l.idle(ctx, r.Live.Backend) {
 			continue
 		}
-		if err := l.Supervisor.Stop(ctx, r.Name, r.Live.ID); err != nil {
-			return space, err
+		if err := l.Supervisor.Stop(ctx, r.Name, r.Live.ID); err != nil { // somebody may just have asked for it
+			log.Line("WARNING: %s was not sent to sleep: %v", r.Name, err)
+			continue
 		}
 		log.Line("The host has %s of memory left; sent %s to sleep, which its next request wakes", space.Memory, r.Name)
 		if space, err = l.Containers.Space(ctx); err != nil {

@@ -64,7 +64,8 @@ func (r Record) wants(o Object) bool {
 
 // drain waits until a container or a socket that is published has no connection any more.
 func (l *Lifecycle) drain(ctx context.Context, record Record, o Object) {
-	if o.Labels[LabelRole] != RoleApp || !o.Running {
+	// A unit that does not run may be about to: a request waits for it.
+	if o.Labels[LabelRole] != RoleApp || (!o.Running && o.Kind != unitKind) {
 		return
 	}
 	backend := o.Backend

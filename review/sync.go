@@ -256,6 +256,9 @@ func (l *Lifecycle) preview(ctx context.Context, record Record, found *Record, l
 	for _, c := range record.Live.Companions {
 		wanted = append(wanted, companionContainer(record.Name, c))
 	}
+	if unit, found := unitOf(there, record.Name, record.Live); found && record.Live.Socket && !unit.Running && l.Limits.sleepAfter(record.Live) != Never {
+		wanted = nil // it sleeps
+	}
 	for _, name := range wanted {
 		if !runs(name) {
 			log.Line("%s: would start container %s", record.Name, name)

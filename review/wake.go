@@ -31,7 +31,7 @@ func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) err
 	} else if d.allRun(there) {
 		return d.point(ctx)
 	}
-	if !d.record.Serves() || d.record.Live.ID != release {
+	if !d.record.Serves() || d.record.Live.ID != release && !d.record.replaced(release) {
 		return &Failure{
 			What: fmt.Sprintf("release %s of review app %q does not run, and it is not the one that serves", release, app),
 			Hint: "\"review-executor sync\" removes what is left of it",
@@ -67,12 +67,21 @@ func (l *Lifecycle) Sleep(ctx context.Context, app, release string) error {
 	if unread != nil || record == nil || record.Live.ID != release || len(l.withoutGone(*record).Pending) > 0 {
 		return errors.Join(err, unread)
 	}
+	return errors.Join(err, l.stopCompanions(ctx, app, record.Live))
+}
+
+// stopCompanions ends the release's companions, which stay for its next wake.
+func (l *Lifecycle) stopCompanions(ctx context.Context, app string, release Release) error {
 	var group errgroup.Group
-	for _, c := range record.Live.Companions {
+	for _, c := range release.Companions {
 		group.Go(func() error { return l.Containers.Stop(ctx, companionContainer(app, c), l.Limits.StopGrace) })
 	}
-	return errors.Join(err, group.Wait())
+	return group.Wait()
 }
+
+// replaced tells whether the release is the one before: until the front has switched,
+// requests still come to it.
+func (r Record) replaced(release string) bool { return r.Previous != nil && r.Previous.ID == release }
 
 // findRelease is the release with what the record tells of it: no more than its name if
 // the record does not name it yet.
@@ -84,16 +93,20 @@ func (l *Lifecycle) findRelease(app, release string, log *Log) (*deploy, error) 
 	if err != nil {
 		return nil, unreadable(app, err)
 	}
-	if record == nil || record.Live.ID != release {
+	if record == nil || record.Live.ID != release && !record.replaced(release) {
 		unnamed := Release{ID: release, Socket: true}
 		return &deploy{Lifecycle: l, app: App{Name: app}, log: log, next: unnamed}, nil
 	}
 	r := l.withoutGone(*record)
+	next := r.Live
+	if next.ID != release {
+		next = *r.Previous
+	}
 	secrets, err := l.Records.LoadSecrets(app, release)
 	if err != nil {
 		return nil, err
 	}
-	return &deploy{Lifecycle: l, app: r.App, log: log, record: r, next: r.Live, secrets: secrets}, nil
+	return &deploy{Lifecycle: l, app: r.App, log: log, record: r, next: next, secrets: secrets}, nil
 }
 
 func (l *Lifecycle) containersOf(ctx context.Context, app string) ([]Object, error) {
@@ -102,21 +115,12 @@ func (l *Lifecycle) containersOf(ctx context.Context, app string) ([]Object, err
 
 // wake starts what does not run.
 func (d *deploy) wake(ctx context.Context) error {
-	unlock, err := d.Records.TryLock(d.app.Name)
+	unlock, there, err := d.lockOrFind(ctx)
 	if err != nil {
 		return err
 	}
 	if unlock == nil {
-		there, err := d.containersOf(ctx, d.app.Name)
-		if err != nil {
-			return err
-		}
-		if d.allThere(there) {
-			return d.resume(ctx, there)
-		}
-		if unlock, err = d.lock(ctx, d.app, d.log); err != nil {
-			return err
-		}
+		return d.resume(ctx, there)
 	}
 	defer unlock()
 	now, err := d.findRelease(d.app.Name, d.next.ID, d.log)
@@ -124,15 +128,33 @@ func (d *deploy) wake(ctx context.Context) error {
 		return err
 	}
 	*d = *now
-	if !d.record.Serves() {
+	if !d.record.Serves() || d.record.Live.ID != d.next.ID {
 		return fmt.Errorf("release %s of %s was replaced meanwhile", d.next.ID, d.app.Name)
 	}
-	there, err := d.containersOf(ctx, d.app.Name)
-	if err != nil {
+	if there, err = d.containersOf(ctx, d.app.Name); err != nil {
 		return err
 	}
 	_, err = d.heal(ctx, there)
 	return err
+}
+
+// lockOrFind returns with the app's lock, or, while somebody else has it, as soon as all
+// containers are there. Who has it may wait for this very wake, once it has made what is
+// missing.
+func (d *deploy) lockOrFind(ctx context.Context) (unlock func(), there []Object, err error) {
+	for {
+		if unlock, err = d.Records.TryLock(d.app.Name); unlock != nil || err != nil {
+			return unlock, nil, err
+		}
+		if there, err = d.containersOf(ctx, d.app.Name); err != nil || d.allThere(there) {
+			return nil, there, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(wakePoll):
+		}
+	}
 }
 
 // resume starts again what has ended, without the app's lock.
@@ -150,8 +172,10 @@ func (d *deploy) resume(ctx context.Context, there []Object) error {
 	if d.image, err = d.Containers.Image(ctx, d.next.Image); err != nil {
 		return d.lost(err)
 	}
-	if err := d.Containers.Resume(ctx, name); err != nil {
-		return err
+	if !has(there, name, true) {
+		if err := d.Containers.Resume(ctx, name); err != nil {
+			return err
+		}
 	}
 	if err := d.locate(ctx, name); err != nil {
 		return err
@@ -190,11 +214,6 @@ func (d *deploy) allRun(there []Object) bool {
 	return !slices.ContainsFunc(d.wanted(there), func(name string) bool { return !has(there, name, true) })
 }
 
-// anyRuns tells whether something of the release is not asleep.
-func (d *deploy) anyRuns(there []Object) bool {
-	return slices.ContainsFunc(d.wanted(there), func(name string) bool { return has(there, name, true) })
-}
-
 func has(there []Object, container string, running bool) bool {
 	return slices.ContainsFunc(there, func(o Object) bool {
 		return o.Kind == "container" && o.Name == container && (o.Running || !running)
@@ -218,6 +237,9 @@ func (d *deploy) point(ctx context.Context) error {
 	}
 	return d.Supervisor.Point(d.app.Name, d.next.ID, d.address)
 }
+
+// wakePoll is how often a wake looks whether it can go on.
+const wakePoll = 200 * time.Millisecond
 
 // slotPoll is how often a process looks for a free slot.
 const slotPoll = 50 * time.Millisecond

@@ -278,7 +278,7 @@ func object(one written, states map[string]string) review.Object {
 		Changing: slices.Contains([]string{"activating", "deactivating"}, runs) || passes == "deactivating",
 		Labels:   map[string]string{review.LabelApp: one.app, review.LabelRelease: one.release, review.LabelRole: review.RoleApp},
 	}
-	if states[socketUnit(name)] == "active" && one.port != 0 {
+	if states[socketUnit(name)] == "active" && one.port != 0 && !one.stale { // a stale one is made anew
 		o.Backend = backend(one.port)
 	}
 	return o

@@ -67,7 +67,8 @@ Description=Review app %[1]s, release %[2]s: what wakes it
 ListenStream=127.0.0.1:%[3]d
 Backlog=4096
 # A request never makes the socket give up. Those that wait for a release that does not
-# wake are ended with it, and do not wake it again.
+# wake are ended with it, and do not wake it again; so is one that comes in the
+# milliseconds in which it falls asleep.
 TriggerLimitIntervalSec=0
 FlushPending=yes
 
@@ -82,6 +83,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+# Six files for a connection.
+LimitNOFILE=8192
 # Waking writes where the container is.
 EnvironmentFile=%%t/review-executor/%[4]s.env
 ExecStart=%[5]s%[6]s --connections-max=%[7]d ${ADDRESS}

@@ -173,7 +173,7 @@ func TestFiles_AreFoundWhateverIsLeftOfThem(t *testing.T) {
 		}
 	}
 	got, err := s.found("login")
-	if err != nil || len(got) != 1 || got[0] != (written{"login", second.Release, 20124}) {
+	if err != nil || len(got) != 1 || got[0] != (written{"login", second.Release, 20124, false}) {
 		t.Errorf("of login: %+v, %v", got, err)
 	}
 	if err := os.Remove(filepath.Join(s.UnitDir, socketUnit(base("login", second.Release)))); err != nil {

@@ -111,7 +111,7 @@ func (o setupOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	s := setting{cmd: cmd, o: o, file: change.file, done: map[string]bool{}}
+	s := setting{cmd: cmd, o: o, done: map[string]bool{}}
 	if len(change.wishes) > 0 {
 		lines := make([]string, len(change.wishes))
 		for i, w := range change.wishes {
@@ -146,7 +146,6 @@ func configFlag(cmd *cobra.Command) string {
 type setting struct {
 	cmd  *cobra.Command
 	o    setupOptions
-	file string
 	done map[string]bool // mends that were tried, or shown
 }
 
@@ -196,7 +195,17 @@ func (s *setting) apacheConfig() error {
 		if _, err := os.Stat("/etc/apache2/conf-enabled/review-executor.conf"); err != nil {
 			return nil //nolint:nilerr // doctor says that it is not enabled
 		}
-		return s.shell("apache2ctl configtest && systemctl try-reload-or-restart apache2.service")
+		said, err := exec.CommandContext(s.cmd.Context(), "apache2ctl", "configtest").CombinedOutput()
+		if err == nil {
+			return s.shell("systemctl try-reload-or-restart apache2.service")
+		}
+		restored := renameio.WriteFile(file, have, 0o644, renameio.WithStaticPermissions(0o644))
+		return errors.Join(&review.Failure{
+			What:  "Apache refuses what the configuration asks of it",
+			Cause: fmt.Errorf("%w: %s", err, bytes.TrimSpace(said)),
+			State: "Apache goes on as before, and " + file + " is what it was",
+			Hint:  "mend what Apache names, here or in its other files, and run this again",
+		}, restored)
 	})
 }
 

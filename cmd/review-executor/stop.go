@@ -130,7 +130,7 @@ func count(n int) string {
 // confirm asks on a terminal. Nobody is asked who cannot answer.
 func confirm(cmd *cobra.Command, question string) error {
 	if !isTerminal(cmd.InOrStdin()) {
-		return usageError{errors.New("there is no terminal to ask on: say --yes, or --dry-run to see which apps are meant")}
+		return usageError{errors.New("there is no terminal to ask on: say --yes, or --dry-run to see what is meant")}
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	answer := make(chan string, 1)

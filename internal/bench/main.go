@@ -56,6 +56,7 @@ func run(parts []string) error {
 		{"front", (*bench).front},
 		{"sync", (*bench).synced},
 		{"webhooks", (*bench).webhooks},
+		{"host", (*bench).asleep},
 	} {
 		if len(parts) > 0 && !slices.Contains(parts, part.name) {
 			continue
