@@ -24,6 +24,14 @@ func groupName(gid uint32) string {
 	return id
 }
 
+// group is the name of the runner's user's own; it may not be there yet.
+func (h Host) group() string {
+	if h.User.missing() {
+		return h.User.Name
+	}
+	return groupName(h.User.GID)
+}
+
 // foreignFile is one of the records, or of what lies beside them, that is not the user's;
 // "": all are.
 func foreignFile(state string, uid uint32) string {

@@ -48,7 +48,7 @@ func (p Podman) socketFile() string {
 	return file
 }
 
-// silent is for a check that has nobody to ask; "socket" says why.
+// silent is for a check that has nobody to ask; the check "podman" says why.
 func silent() []Finding { return skip("Podman does not answer") }
 
 // SocketAnswers checks that Podman answers at its socket.

@@ -269,7 +269,7 @@ func secretsOf(s Settings) []doctor.Secret {
 
 func runnerChecks(s Settings, h doctor.Host, runnerConfig string) []doctor.Check {
 	checks := []doctor.Check{
-		{Name: "runner", Look: h.RunnerUser("gitlab-runner.service")},
+		{Name: "runner", Look: h.RunnerUser("gitlab-runner.service", runnerConfig)},
 		{Name: "runner-config", Look: h.RunnerConfig(runnerConfig)},
 		{Name: "sync", Look: h.Sync},
 		{Name: "units", Look: h.Units},
