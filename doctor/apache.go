@@ -62,14 +62,14 @@ const oldest = 47
 
 // Installed checks that there is an Apache, and that it is not too old.
 func (a Apache) Installed(ctx context.Context) []Finding {
-	program_ := a.binary()
-	if program_ == "" {
+	httpd := a.binary()
+	if httpd == "" {
 		return fail("Apache is not installed", "apt-get install --yes apache2")
 	}
-	text, err := program(ctx, program_, "-v")
+	text, err := program(ctx, httpd, "-v")
 	match := apacheVersion.FindStringSubmatch(text)
 	if err != nil || match == nil {
-		return fail(fmt.Sprintf("%s does not tell its version: %v", program_, err), "apt-get install --yes --reinstall apache2-bin")
+		return fail(fmt.Sprintf("%s does not tell its version: %v", httpd, err), "apt-get install --yes --reinstall apache2-bin")
 	}
 	patch, _ := strconv.Atoi(match[3])
 	if match[1] != "2" || match[2] != "4" || patch < oldest {
@@ -286,7 +286,7 @@ func (a Apache) applyFront() string {
 func (a Apache) CanReload(ctx context.Context) []Finding {
 	switch {
 	case a.FrontUnit != "":
-		return a.Front(a.FrontUnit)(ctx)
+		return a.Front(a.FrontUnit, len(a.Reload) == 0)(ctx)
 	case len(a.Reload) > 0:
 		if may, known := a.User.may(ctx, "-x", a.Reload[0]); known && !may {
 			return fail(fmt.Sprintf("%s cannot run %s, which reloads Apache", a.User.Name, a.Reload[0]), command("chmod", "a+rx", a.Reload[0]))

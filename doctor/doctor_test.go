@@ -279,7 +279,7 @@ func TestRunnerConfig_IsMended(t *testing.T) {
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := Host{Program: program}
+	h := Host{Program: program, ConfigFile: DefaultConfigFile}
 	good := "# ours\nconcurrent = 4\n[[runners]]\n  name = \"other\"\n  executor = \"docker\"\n[[runners]]\n  name = \"review\"\n  executor = \"custom\"\n" + h.section() + "\n"
 	for name, harm := range map[string]func(string) string{
 		"nothing":         func(s string) string { return s },
@@ -315,6 +315,71 @@ func TestRunnerConfig_IsMended(t *testing.T) {
 				t.Errorf("%s, %v", text, err)
 			}
 		})
+	}
+}
+
+// gitlab-runner, as root, makes its configuration for root alone.
+func TestRunnerConfig_IsReadByTheRunnersUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can ask for others")
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "review-runner.") // others may reach it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file := filepath.Join(dir, "etc", "config.toml")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	h := Host{User: User{Name: "nobody", UID: 65534, GID: 65534}, Program: "review-executor", ConfigFile: DefaultConfigFile}
+	found := h.RunnerConfig(file)(t.Context())
+	sees(t, found, Fail, "nobody may not read "+file)
+	if out, err := exec.Command("sh", "-c", found[0].Mend[0]).CombinedOutput(); err != nil {
+		t.Fatal(string(out))
+	}
+	sees(t, h.RunnerConfig(file)(t.Context()), Fail, "has no runner")
+}
+
+// Who may start a unit could make one of that name, if its file were not there.
+func TestPolkitRules(t *testing.T) {
+	start := startRule("gitlab-runner", "front.service", "/usr/lib/systemd/system/front.service")
+	for _, part := range []string{`subject.user != "gitlab-runner"`, `action.lookup("unit") != "front.service"`, `action.lookup("verb") != "start"`,
+		`polkit.spawn(["/usr/bin/test", "-s", "/usr/lib/systemd/system/front.service"])`, `catch (error) { return polkit.Result.NO; }`} {
+		if !strings.Contains(start, part) {
+			t.Errorf("%s has no %s", start, part)
+		}
+	}
+	for _, rule := range []string{start, reloadRule("review-front", "apache2.service")} {
+		if out, err := exec.Command("sh", "-c", "printf '%s\\n' "+quote(rule)).Output(); err != nil || string(out) != rule+"\n" {
+			t.Errorf("%s, %v", out, err)
+		}
+	}
+}
+
+func TestHasRunner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if HasRunner(file) {
+		t.Error("in a file that is not there")
+	}
+	for text, want := range map[string]bool{"": false, "[[runners]]\nexecutor = \"docker\"\n": false, "[[runners]]\nexecutor = \"custom\"\n": true, "nonsense": true} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if HasRunner(file) != want {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+func TestSection_NamesAnotherConfiguration(t *testing.T) {
+	h := Host{Program: "/usr/bin/review-executor", ConfigFile: DefaultConfigFile}
+	if got := h.stageArgs("run"); got != `["run"]` {
+		t.Error(got)
+	}
+	h.ConfigFile = "/srv/config.toml"
+	if got := h.section(); !strings.Contains(got, `run_args = ["--config", "/srv/config.toml", "run"]`) {
+		t.Error(got)
 	}
 }
 
