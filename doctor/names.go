@@ -46,6 +46,12 @@ func foreignFile(state string, uid uint32) string {
 	return ""
 }
 
+// hasRecords tells whether there are apps.
+func hasRecords(state string) bool {
+	records, _ := filepath.Glob(filepath.Join(state, "apps", "*.json")) // the pattern is good
+	return len(records) > 0
+}
+
 // mayCreate tells whether the user owns the directory of the file.
 func mayCreate(file string, u User) bool {
 	info, err := os.Stat(filepath.Dir(file))

@@ -211,7 +211,7 @@ func podmanChecks(s Settings, h doctor.Host) []doctor.Check {
 func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	a := doctor.Apache{
 		Host: h, VhostDir: s.Apache.VhostDir, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
-		FrontUnit: s.Apache.FrontUnit, Listen: s.Apache.Address(), Modules: s.Apache.Modules(),
+		FrontUnit: s.Apache.FrontUnit, Listen: s.Apache.Address(), Modules: s.Apache.Modules(), AccessLog: s.Apache.AccessLog,
 	}
 	logins := doctor.Logins{Host: h, Files: map[string]string{}}
 	if s.Apache.Login == apache.LoginPassword {
@@ -225,6 +225,7 @@ func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	front := apache.New(s.Apache, s.Domain, "", nil)
 	return []doctor.Check{
 		{Name: "apache", Look: a.Installed},
+		{Name: "access-log", Look: a.LogDirectory},
 		{Name: "apache-running", Look: a.Running},
 		{Name: "apache-modules", Look: a.Loaded},
 		{Name: "apache-include", Look: a.Included},
