@@ -426,6 +426,23 @@ func TestByHand(t *testing.T) {
 	}
 }
 
+func TestLogins_OfOneUser(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "htpasswd")
+	h := Host{Program: "review-executor", ConfigFile: "/srv/config.toml", User: User{Name: "gitlab-runner", UID: nobody}}
+	if h.HasLogin(file, "alice") {
+		t.Error("in a file that is not there")
+	}
+	if err := os.WriteFile(file, []byte("# alice:x\nmalice:x\n bob:x:y\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h.HasLogin(file, "alice") || !h.HasLogin(file, "bob") || h.HasLogin(file, "") {
+		t.Error("others are found")
+	}
+	if got, want := h.SetLogin(file, "-x"), "review-executor --config /srv/config.toml password set --generate -- -x || "; !strings.HasPrefix(got, want) {
+		t.Error(got)
+	}
+}
+
 func TestHasRunner(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.toml")
 	if HasRunner(file) {
@@ -443,8 +460,8 @@ func TestHasRunner(t *testing.T) {
 
 func TestSection_NamesAnotherConfiguration(t *testing.T) {
 	h := Host{Program: "/usr/bin/review-executor", ConfigFile: DefaultConfigFile}
-	if got := h.stageArgs("run"); got != `["run"]` {
-		t.Error(got)
+	if got := h.StageArgs("run"); !slices.Equal(got, []string{"run"}) {
+		t.Errorf("%q", got)
 	}
 	h.ConfigFile = "/srv/config.toml"
 	if got := h.section(); !strings.Contains(got, `run_args = ["--config", "/srv/config.toml", "run"]`) {

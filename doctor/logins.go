@@ -54,8 +54,8 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 		found = append(found, fail(fmt.Sprintf("Apache's user may not read %s: nobody can log in", file), l.readable(file))...)
 	}
 	for line := range strings.Lines(string(text)) {
-		name, hash, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if name == "" || strings.HasPrefix(name, "#") {
+		name, hash := login(line)
+		if name == "" {
 			continue
 		}
 		users++
@@ -69,6 +69,32 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 	}
 	return users, found
 }
+
+// login is the user of a line, "" for none, and what follows.
+func login(line string) (name, rest string) {
+	name, rest, _ = strings.Cut(strings.TrimSpace(line), ":")
+	if strings.HasPrefix(name, "#") {
+		return "", ""
+	}
+	return name, rest
+}
+
+// HasLogin tells whether a file of users has this one.
+func (h Host) HasLogin(file, user string) bool {
+	text, err := h.read(file)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, _ := login(line); name != "" && name == user {
+			return true
+		}
+	}
+	return false
+}
+
+// SetLogin is for root's shell: it gives a user of apache.htpasswd, which is file, a password.
+func (h Host) SetLogin(file, user string) string { return Logins{Host: h}.set("", file, user) }
 
 // readable is for root's shell: it lets Apache's user read the file. In the user's own directory
 // root follows no link.

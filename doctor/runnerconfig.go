@@ -116,7 +116,7 @@ func (h Host) runner(file, edit string, r runner) (found []Finding) {
 		}
 		args, _ := r.Custom[stage+"_args"].([]any)
 		if len(args) == 0 || args[len(args)-1] != stage {
-			problem(Fail, stage+"_args", stage+"_args = "+h.stageArgs(stage), fmt.Sprintf("%s_args must end in %q", stage, stage))
+			problem(Fail, stage+"_args", stage+"_args = "+tomlStrings(h.StageArgs(stage)), fmt.Sprintf("%s_args must end in %q", stage, stage))
 		}
 	}
 	for _, key := range []string{"graceful_kill_timeout", "force_kill_timeout"} {
@@ -136,21 +136,23 @@ func orUnset(value any) any {
 
 func tomlString(s string) string { return fmt.Sprintf("%q", s) }
 
-// stageArgs is the value of a stage's arguments in gitlab-runner's configuration.
-func (h Host) stageArgs(stage string) string {
-	var words []string
-	for _, word := range h.own(stage)[1:] {
-		words = append(words, tomlString(word))
+func tomlStrings(words []string) string {
+	var all []string
+	for _, word := range words {
+		all = append(all, tomlString(word))
 	}
-	return "[" + strings.Join(words, ", ") + "]"
+	return "[" + strings.Join(all, ", ") + "]"
 }
+
+// StageArgs are what gitlab-runner calls this program with for a stage, before its own arguments.
+func (h Host) StageArgs(stage string) []string { return h.own(stage)[1:] }
 
 // section is what belongs into gitlab-runner's configuration.
 func (h Host) section() string {
 	var b strings.Builder
 	b.WriteString("  [runners.custom]\n")
 	for _, stage := range stages {
-		fmt.Fprintf(&b, "    %s_exec = %s\n    %s_args = %s\n", stage, tomlString(h.Program), stage, h.stageArgs(stage))
+		fmt.Fprintf(&b, "    %s_exec = %s\n    %s_args = %s\n", stage, tomlString(h.Program), stage, tomlStrings(h.StageArgs(stage)))
 	}
 	fmt.Fprintf(&b, "    graceful_kill_timeout = %d\n    force_kill_timeout = %d", killTimeout, killTimeout)
 	return b.String()

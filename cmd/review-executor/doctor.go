@@ -143,6 +143,9 @@ func doctorHost(cmd *cobra.Command) (Settings, doctor.Host) {
 	file := configFlag(cmd)
 	s, err := loadSettings(file)
 	h := doctor.Host{ConfigFile: file, Program: "review-executor", StateDir: s.StateDir, Domain: s.Domain, Now: time.Now(), Root: os.Geteuid() == 0}
+	if absolute, err := filepath.Abs(file); err == nil { // commands are run anywhere
+		h.ConfigFile = absolute
+	}
 	if executable, err := os.Executable(); err == nil {
 		h.Program = executable
 	}
