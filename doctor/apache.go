@@ -205,7 +205,7 @@ func (a Apache) Included(context.Context) []Finding {
 	const available = "/etc/apache2/conf-available/review-executor.conf"
 	mend := []string{"a2enconf review-executor && systemctl reload apache2.service"}
 	if there, err := os.ReadFile(available); err != nil || !strings.Contains(string(there), a.VhostDir) {
-		mend = append([]string{a.printBase() + " > " + available}, mend...)
+		mend = append([]string{command(a.own("apache-config", "--write", available)...)}, mend...)
 	}
 	return fail(fmt.Sprintf("Apache does not include %s: no app is served", a.VhostDir), mend...)
 }
