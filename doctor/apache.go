@@ -131,7 +131,7 @@ func (a Apache) LogDirectory(context.Context) []Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		// What is above may bring it, such as the package of Apache.
 		return fail(fmt.Sprintf("there is no %s, where apache.access_log is to be: Apache does not start", dir),
-			command("test", "-d", dir)+" || "+command("install", "-d", "-o", "root", "-g", a.group(), "-m", "2750", dir))
+			command("test", "-d", dir)+" || "+command("install", "-d", "-o", "root", "-g", a.User.group(), "-m", "2750", dir))
 	case err != nil:
 		return skip("%v", err)
 	case !info.IsDir():
@@ -274,7 +274,7 @@ func (a Apache) Virtual(ctx context.Context) []Finding {
 	info, err := os.Lstat(a.VhostDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail("there is no "+a.VhostDir, command("install", "-d", "-o", owner.Name, "-g", groupName(owner.GID), "-m", "0755", a.VhostDir), a.applyFront())
+		return fail("there is no "+a.VhostDir, command("install", "-d", "-o", owner.Name, "-g", owner.group(), "-m", "0755", a.VhostDir), a.applyFront())
 	case err != nil:
 		return skip("%v", err)
 	case !info.IsDir():

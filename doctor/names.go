@@ -24,12 +24,12 @@ func groupName(gid uint32) string {
 	return id
 }
 
-// group is the name of the runner's user's own; it may not be there yet.
-func (h Host) group() string {
-	if h.User.missing() {
-		return h.User.Name
+// group is the name of the user's own; both may not be there yet.
+func (u User) group() string {
+	if u.missing() {
+		return u.Name
 	}
-	return groupName(h.User.GID)
+	return groupName(u.GID)
 }
 
 // foreignFile is one of the records, or of what lies beside them, that is not the user's;

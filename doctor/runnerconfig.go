@@ -186,7 +186,7 @@ func HasRunner(file string) bool {
 // which root's gitlab-runner makes for itself alone.
 func (h Host) readableRunner(file string) string {
 	dir := filepath.Dir(file)
-	return command("chgrp", "-R", h.group(), dir) + " && " + command("chmod", "-R", "g+rX", dir)
+	return command("chgrp", "-R", h.User.group(), dir) + " && " + command("chmod", "-R", "g+rX", dir)
 }
 
 // RunnerUser checks that gitlab-runner runs as the user who owns the apps. name is its unit, and
