@@ -31,8 +31,8 @@ func (a Apps) Records(context.Context) []Finding {
 	var found []Finding
 	for _, name := range slices.Sorted(maps.Keys(damaged)) {
 		record := quote(a.StateDir + "/apps/" + name + ".json")
-		found = append(found, fail(fmt.Sprintf("%s: %v; nothing can be deployed over it; without the record, sync removes the app", name, damaged[name]),
-			"mv "+record+" "+quote("/root/"+name+".json.damaged"), a.asRunner("sync"))...)
+		found = append(found, byHand(fail(fmt.Sprintf("%s: %v; nothing can be deployed over it; without the record, sync removes the app", name, damaged[name]),
+			"mv "+record+" "+quote("/root/"+name+".json.damaged"), a.asRunner("sync")))...)
 	}
 	return orOK(found, "%d apps", count)
 }

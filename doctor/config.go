@@ -35,7 +35,7 @@ func (h Host) Config(ctx context.Context) []Finding {
 
 // State checks the directory of the records: the runner's user owns it, and can write to it.
 func (h Host) State(ctx context.Context) []Finding {
-	make := command("install", "-d", "-o", h.User.Name, "-g", groupName(h.User.GID), "-m", "0711", h.StateDir)
+	make := command("install", "-d", "-o", h.User.Name, "-g", h.User.group(), "-m", "0711", h.StateDir)
 	info, err := os.Stat(h.StateDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

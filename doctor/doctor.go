@@ -38,6 +38,9 @@ type Finding struct {
 	Level Level    `json:"level"`
 	Seen  string   `json:"seen"`
 	Mend  []string `json:"mend,omitempty"` // commands for root's shell, to be run in this order
+	// ByHand tells that somebody is to think before the commands are run, because they end or
+	// remove what may be wanted, or change what is not this program's.
+	ByHand bool `json:"by_hand,omitempty"`
 }
 
 // Check looks at one thing.
@@ -122,6 +125,14 @@ func fail(seen string, mend ...string) []Finding { return one(Fail, seen, mend..
 
 func one(level Level, seen string, mend ...string) []Finding {
 	return []Finding{{Level: level, Seen: seen, Mend: mend}}
+}
+
+// byHand are the same findings, for somebody who thinks.
+func byHand(found []Finding) []Finding {
+	for i := range found {
+		found[i].ByHand = true
+	}
+	return found
 }
 
 // orOK are the problems, or else that all is well.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -99,7 +100,7 @@ func TestRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { sees(t, h.room("/var", test.has), test.level, test.seen) })
 	}
-	if found := h.room("/var", space{100 * gib, gib, 1000, 5}); len(found) != 2 || !strings.HasPrefix(found[0].Mend[0], "runuser -u gitlab-runner -- review-executor prune") {
+	if found := h.room("/var", space{100 * gib, gib, 1000, 5}); len(found) != 2 || !strings.HasPrefix(found[0].Mend[0], "setsid --wait runuser -u gitlab-runner -- review-executor prune") {
 		t.Errorf("%+v", found)
 	}
 	sees(t, h.Disk(func(context.Context) (string, error) { return t.TempDir() + "/not/yet", nil })(t.Context()), h.Disk(func(context.Context) (string, error) { return "/", nil })(t.Context())[0].Level, "free in")
@@ -279,7 +280,7 @@ func TestRunnerConfig_IsMended(t *testing.T) {
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := Host{Program: program}
+	h := Host{Program: program, ConfigFile: DefaultConfigFile}
 	good := "# ours\nconcurrent = 4\n[[runners]]\n  name = \"other\"\n  executor = \"docker\"\n[[runners]]\n  name = \"review\"\n  executor = \"custom\"\n" + h.section() + "\n"
 	for name, harm := range map[string]func(string) string{
 		"nothing":         func(s string) string { return s },
@@ -318,6 +319,156 @@ func TestRunnerConfig_IsMended(t *testing.T) {
 	}
 }
 
+// gitlab-runner, as root, makes its configuration for root alone.
+func TestRunnerConfig_IsReadByTheRunnersUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can ask for others")
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "review-runner.") // others may reach it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file := filepath.Join(dir, "etc", "config.toml")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	h := Host{User: User{Name: "nobody", UID: 65534, GID: 65534}, Program: "review-executor", ConfigFile: DefaultConfigFile}
+	found := h.RunnerConfig(file)(t.Context())
+	sees(t, found, Fail, "nobody may not read "+file)
+	if out, err := exec.Command("sh", "-c", found[0].Mend[0]).CombinedOutput(); err != nil {
+		t.Fatal(string(out))
+	}
+	sees(t, h.RunnerConfig(file)(t.Context()), Fail, "has no runner")
+}
+
+// Who may start a unit could make one of that name, if its file were not there.
+func TestPolkitRules(t *testing.T) {
+	start := startRule("gitlab-runner", "front.service", "/usr/lib/systemd/system/front.service")
+	for _, part := range []string{`subject.user != "gitlab-runner"`, `action.lookup("unit") != "front.service"`, `action.lookup("verb") != "start"`,
+		`polkit.spawn(["/usr/bin/test", "-s", "/usr/lib/systemd/system/front.service"])`, `catch (error) { return polkit.Result.NO; }`} {
+		if !strings.Contains(start, part) {
+			t.Errorf("%s has no %s", start, part)
+		}
+	}
+	for _, rule := range []string{start, reloadRule("review-front", "apache2.service")} {
+		if out, err := exec.Command("sh", "-c", "printf '%s\\n' "+quote(rule)).Output(); err != nil || string(out) != rule+"\n" {
+			t.Errorf("%s, %v", out, err)
+		}
+	}
+}
+
+func TestRead_FollowsNothingOfTheUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files to others")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	h := Host{Root: true, User: User{Name: "nobody", UID: 65534, GID: 65534}}
+	file := filepath.Join(dir, "htpasswd")
+	for name, plant := range map[string]func() error{
+		"a link":      func() error { return os.Symlink("/etc/passwd", file) },
+		"a pipe":      func() error { return syscall.Mkfifo(file, 0o600) },
+		"a directory": func() error { return os.Mkdir(file, 0o700) },
+	} {
+		if err := plant(); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := h.read(file); err == nil {
+			t.Errorf("%s: read %q", name, text)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, 2*most)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := h.read(file); err != nil || len(text) != most {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}
+
+func TestLogDirectory(t *testing.T) {
+	dir := t.TempDir()
+	a := Apache{Host: Host{User: User{Name: "gitlab-runner", UID: nobody, GID: nobody}}, AccessLog: filepath.Join(dir, "logs", "requests.log")}
+	found := a.LogDirectory(t.Context())
+	sees(t, found, Fail, "there is no "+dir+"/logs")
+	if want := "install -d -o root -g gitlab-runner -m 2750 " + dir + "/logs"; !strings.HasSuffix(found[0].Mend[0], want) {
+		t.Errorf("%q", found[0].Mend)
+	}
+	a.AccessLog = filepath.Join(dir, "requests.log")
+	sees(t, a.LogDirectory(t.Context()), OK, dir)
+	a.AccessLog = ""
+	sees(t, a.LogDirectory(t.Context()), Skip, "not logged")
+}
+
+// What ends or removes something is nobody's who does not think.
+func TestByHand(t *testing.T) {
+	state := t.TempDir()
+	e := engine()
+	e.Controllers = nil
+	p := Podman{Host: Host{StateDir: state, User: User{Name: "gitlab-runner", UID: 999}}, Limits: map[string]bool{"memory": true},
+		About: func(context.Context) (Engine, error) { return e, nil }}
+	if p.Cgroups(t.Context())[0].ByHand {
+		t.Error("there are no apps that could end")
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(state, "apps"), 0o700), os.WriteFile(filepath.Join(state, "apps", "shop.json"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Cgroups(t.Context())[0].ByHand {
+		t.Error("apps would end")
+	}
+	if !clock(time.Hour, time.Now())[0].ByHand {
+		t.Error("the clock jumps")
+	}
+}
+
+func TestLogins_OfOneUser(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "htpasswd")
+	h := Host{Program: "review-executor", ConfigFile: "/srv/config.toml", User: User{Name: "gitlab-runner", UID: nobody}}
+	if h.HasLogin(file, "alice") {
+		t.Error("in a file that is not there")
+	}
+	if err := os.WriteFile(file, []byte("# alice:x\nmalice:x\n bob:x:y\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h.HasLogin(file, "alice") || !h.HasLogin(file, "bob") || h.HasLogin(file, "") {
+		t.Error("others are found")
+	}
+	if got, want := h.SetLogin(file, "-x"), "review-executor --config /srv/config.toml password set --generate -- -x || "; !strings.HasPrefix(got, want) {
+		t.Error(got)
+	}
+}
+
+func TestHasRunner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if HasRunner(file) {
+		t.Error("in a file that is not there")
+	}
+	for text, want := range map[string]bool{"": false, "[[runners]]\nexecutor = \"docker\"\n": false, "[[runners]]\nexecutor = \"custom\"\n": true, "nonsense": true} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if HasRunner(file) != want {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+func TestSection_NamesAnotherConfiguration(t *testing.T) {
+	h := Host{Program: "/usr/bin/review-executor", ConfigFile: DefaultConfigFile}
+	if got := h.StageArgs("run"); !slices.Equal(got, []string{"run"}) {
+		t.Errorf("%q", got)
+	}
+	h.ConfigFile = "/srv/config.toml"
+	if got := h.section(); !strings.Contains(got, `run_args = ["--config", "/srv/config.toml", "run"]`) {
+		t.Error(got)
+	}
+}
+
 func TestApps(t *testing.T) {
 	a := Apps{
 		Host: Host{User: User{Name: "gitlab-runner", UID: 999}, Program: "review-executor", ConfigFile: "/etc/other.toml", StateDir: "/var/lib/x"},
@@ -332,9 +483,12 @@ func TestApps(t *testing.T) {
 		},
 	}
 	sees(t, a.Records(t.Context()), Fail, "shop: is damaged")
+	if !a.Records(t.Context())[0].ByHand {
+		t.Error("sync would remove the app")
+	}
 	sees(t, a.Serving(t.Context()), Fail, "6 apps are recorded and not served: a, b, c, d, e and 1 more (why)")
 	sees(t, a.Orphans(t.Context()), Warn, "volume x")
-	if got := a.Serving(t.Context())[0].Mend[0]; got != "runuser -u gitlab-runner -- review-executor --config /etc/other.toml sync" {
+	if got := a.Serving(t.Context())[0].Mend[0]; got != "setsid --wait runuser -u gitlab-runner -- review-executor --config /etc/other.toml sync" {
 		t.Error(got)
 	}
 }

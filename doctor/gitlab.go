@@ -88,6 +88,6 @@ func clock(ahead time.Duration, gitlab time.Time) []Finding {
 	if ahead < 0 {
 		how = "behind"
 	}
-	return fail(fmt.Sprintf("this host's clock is %s %s GitLab's (%s)", ahead.Abs().Round(time.Second), how, gitlab.UTC().Format(time.RFC3339)),
-		"apt-get install --yes systemd-timesyncd", "timedatectl set-ntp true")
+	return byHand(fail(fmt.Sprintf("this host's clock is %s %s GitLab's (%s)", ahead.Abs().Round(time.Second), how, gitlab.UTC().Format(time.RFC3339)),
+		"timedatectl set-ntp true", "# without a time daemon, before that: apt-get install systemd-timesyncd"))
 }

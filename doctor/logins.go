@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"strings"
 )
@@ -42,7 +41,7 @@ func (l Logins) Users(ctx context.Context) []Finding {
 
 // file checks one file.
 func (l Logins) file(ctx context.Context, project, file string, apaches User, known bool) (users int, found []Finding) {
-	text, err := os.ReadFile(file)
+	text, err := l.read(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, fail(fmt.Sprintf("there is no %s: nobody can log in, and no deploy is published", file), l.set(project, file, "alice"))
@@ -55,8 +54,8 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 		found = append(found, fail(fmt.Sprintf("Apache's user may not read %s: nobody can log in", file), l.readable(file))...)
 	}
 	for line := range strings.Lines(string(text)) {
-		name, hash, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if name == "" || strings.HasPrefix(name, "#") {
+		name, hash := login(line)
+		if name == "" {
 			continue
 		}
 		users++
@@ -70,6 +69,32 @@ func (l Logins) file(ctx context.Context, project, file string, apaches User, kn
 	}
 	return users, found
 }
+
+// login is the user of a line, "" for none, and what follows.
+func login(line string) (name, rest string) {
+	name, rest, _ = strings.Cut(strings.TrimSpace(line), ":")
+	if strings.HasPrefix(name, "#") {
+		return "", ""
+	}
+	return name, rest
+}
+
+// HasLogin tells whether a file of users has this one.
+func (h Host) HasLogin(file, user string) bool {
+	text, err := h.read(file)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, _ := login(line); name != "" && name == user {
+			return true
+		}
+	}
+	return false
+}
+
+// SetLogin is for root's shell: it gives a user of apache.htpasswd, which is file, a password.
+func (h Host) SetLogin(file, user string) string { return Logins{Host: h}.set("", file, user) }
 
 // readable is for root's shell: it lets Apache's user read the file. In the user's own directory
 // root follows no link.

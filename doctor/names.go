@@ -24,6 +24,14 @@ func groupName(gid uint32) string {
 	return id
 }
 
+// group is the name of the user's own; both may not be there yet.
+func (u User) group() string {
+	if u.missing() {
+		return u.Name
+	}
+	return groupName(u.GID)
+}
+
 // foreignFile is one of the records, or of what lies beside them, that is not the user's;
 // "": all are.
 func foreignFile(state string, uid uint32) string {
@@ -36,6 +44,12 @@ func foreignFile(state string, uid uint32) string {
 		}
 	}
 	return ""
+}
+
+// hasRecords tells whether there are apps.
+func hasRecords(state string) bool {
+	records, _ := filepath.Glob(filepath.Join(state, "apps", "*.json")) // the pattern is good
+	return len(records) > 0
 }
 
 // mayCreate tells whether the user owns the directory of the file.

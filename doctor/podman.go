@@ -48,7 +48,7 @@ func (p Podman) socketFile() string {
 	return file
 }
 
-// silent is for a check that has nobody to ask; "socket" says why.
+// silent is for a check that has nobody to ask; the check "podman" says why.
 func silent() []Finding { return skip("Podman does not answer") }
 
 // SocketAnswers checks that Podman answers at its socket.
@@ -184,7 +184,7 @@ func (p Podman) Storage(ctx context.Context) []Finding {
 // the tables already.
 func (p Podman) overlay(conf string) string {
 	const table, line = "[storage.options.overlay]", `mount_program = "/usr/bin/fuse-overlayfs"`
-	text, _ := os.ReadFile(conf) // it may not be there
+	text, _ := p.read(conf) // it may not be there
 	switch {
 	case slices.Contains(strings.Split(string(text), "\n"), line):
 		return "true # " + conf + " has it, and Podman that runs was started before"
@@ -228,10 +228,14 @@ func (p Podman) Cgroups(ctx context.Context) []Finding {
 			`# boot with systemd.unified_cgroup_hierarchy=1 and without cgroup_no_v1`)
 	}
 	uid := strconv.FormatUint(uint64(p.User.UID), 10)
-	return fail(seen,
+	found := fail(seen,
 		`mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu memory pids\n' > /etc/systemd/system/user@.service.d/zz-review-executor.conf`,
 		"systemctl daemon-reload && systemctl restart user@"+uid+".service",
 		p.asRunner("sync"))
+	if hasRecords(p.StateDir) { // with its systemd, all that runs of the user ends
+		return byHand(found)
+	}
+	return found
 }
 
 // HelperImage checks that jobs need not wait for it.

@@ -35,12 +35,17 @@ const killTimeout = 200
 // RunnerConfig checks that gitlab-runner calls this program for every stage. file is
 // gitlab-runner's configuration.
 func (h Host) RunnerConfig(file string) func(context.Context) []Finding {
-	return func(context.Context) []Finding {
+	return func(ctx context.Context) []Finding {
 		text, err := os.ReadFile(file)
+		if !errors.Is(err, fs.ErrNotExist) {
+			if may, known := h.User.may(ctx, "-r", file); known && !may {
+				return fail(fmt.Sprintf("%s may not read %s: as that user, gitlab-runner does not start", h.User.Name, file), h.readableRunner(file), "systemctl try-restart gitlab-runner.service")
+			}
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if other := filepath.Join(h.User.Home, ".gitlab-runner", "config.toml"); other != file {
-				if found := h.RunnerConfig(other)(context.Background()); found[0].Level == OK {
+				if found := h.RunnerConfig(other)(ctx); found[0].Level == OK {
 					return found
 				}
 			}
@@ -111,7 +116,7 @@ func (h Host) runner(file, edit string, r runner) (found []Finding) {
 		}
 		args, _ := r.Custom[stage+"_args"].([]any)
 		if len(args) == 0 || args[len(args)-1] != stage {
-			problem(Fail, stage+"_args", fmt.Sprintf("%s_args = [%s]", stage, tomlString(stage)), fmt.Sprintf("%s_args must end in %q", stage, stage))
+			problem(Fail, stage+"_args", stage+"_args = "+tomlStrings(h.StageArgs(stage)), fmt.Sprintf("%s_args must end in %q", stage, stage))
 		}
 	}
 	for _, key := range []string{"graceful_kill_timeout", "force_kill_timeout"} {
@@ -131,12 +136,23 @@ func orUnset(value any) any {
 
 func tomlString(s string) string { return fmt.Sprintf("%q", s) }
 
+func tomlStrings(words []string) string {
+	var all []string
+	for _, word := range words {
+		all = append(all, tomlString(word))
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// StageArgs are what gitlab-runner calls this program with for a stage, before its own arguments.
+func (h Host) StageArgs(stage string) []string { return h.own(stage)[1:] }
+
 // section is what belongs into gitlab-runner's configuration.
 func (h Host) section() string {
 	var b strings.Builder
 	b.WriteString("  [runners.custom]\n")
 	for _, stage := range stages {
-		fmt.Fprintf(&b, "    %s_exec = %q\n    %s_args = [%q]\n", stage, h.Program, stage, stage)
+		fmt.Fprintf(&b, "    %s_exec = %s\n    %s_args = %s\n", stage, tomlString(h.Program), stage, tomlStrings(h.StageArgs(stage)))
 	}
 	fmt.Fprintf(&b, "    graceful_kill_timeout = %d\n    force_kill_timeout = %d", killTimeout, killTimeout)
 	return b.String()
@@ -152,13 +168,35 @@ func setKey(file string, custom map[string]any, key, line string) string {
 	return command("sed", "-i", script, file)
 }
 
-// RunnerUser checks that gitlab-runner runs as the user who owns the apps. name is its unit.
-func (h Host) RunnerUser(name string) func(context.Context) []Finding {
+// HasRunner tells whether gitlab-runner's configuration has a runner of the executor "custom".
+// A file that cannot be read might have one.
+func HasRunner(file string) bool {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	var conf runnerFile
+	if err := toml.Unmarshal(text, &conf); err != nil {
+		return true
+	}
+	return slices.ContainsFunc(conf.Runners, func(r runner) bool { return r.Executor == "custom" })
+}
+
+// readableRunner is for root's shell: it lets the runner's user read gitlab-runner's configuration,
+// which root's gitlab-runner makes for itself alone.
+func (h Host) readableRunner(file string) string {
+	dir := filepath.Dir(file)
+	return command("chgrp", "-R", h.User.group(), dir) + " && " + command("chmod", "-R", "g+rX", dir)
+}
+
+// RunnerUser checks that gitlab-runner runs as the user who owns the apps. name is its unit, and
+// file its configuration.
+func (h Host) RunnerUser(name, file string) func(context.Context) []Finding {
 	return func(ctx context.Context) []Finding {
 		if !systemd() {
 			return skip("there is no systemd")
 		}
-		u, err := ask(ctx, name, "LoadState", "ActiveState", "UnitFileState", "User", "ExecStart")
+		u, err := ask(ctx, name, "LoadState", "ActiveState", "UnitFileState", "User")
 		switch {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
@@ -170,9 +208,12 @@ func (h Host) RunnerUser(name string) func(context.Context) []Finding {
 		var found []Finding
 		user := cmp.Or(u["User"], "root")
 		if user != h.User.Name {
+			mend := []string{fmt.Sprintf("mkdir -p /etc/systemd/system/%s.d && printf '[Service]\\nUser=%s\\n' > /etc/systemd/system/%s.d/review-executor.conf", name, h.User.Name, name)}
+			if _, err := os.Stat(filepath.Dir(file)); err == nil {
+				mend = append(mend, h.readableRunner(file))
+			}
 			found = fail(fmt.Sprintf("%s runs as %s, and the apps are %s's", name, user, h.User.Name),
-				fmt.Sprintf("mkdir -p /etc/systemd/system/%s.d && printf '[Service]\\nUser=%s\\n' > /etc/systemd/system/%s.d/review-executor.conf", name, h.User.Name, name),
-				"systemctl daemon-reload && systemctl try-restart "+name)
+				append(mend, "systemctl daemon-reload && systemctl try-restart "+name)...)
 		}
 		switch {
 		case u["ActiveState"] != "active":

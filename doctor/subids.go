@@ -23,15 +23,25 @@ const manyIDs = 100 * perContainer
 func (h Host) Runner(context.Context) []Finding {
 	if h.User.isRoot() {
 		return warn("the runner runs as root: who breaks out of a job's container is root",
-			"useradd --system --create-home --home-dir /var/lib/gitlab-runner --shell /bin/bash gitlab-runner",
-			command("chown", "-R", "gitlab-runner:", h.StateDir))
+			append(addRunner(), command("chown", "-R", "gitlab-runner:", h.StateDir))...)
 	}
 	if h.User.missing() {
 		return fail("there is no user gitlab-runner, and nobody owns "+h.StateDir,
-			"useradd --system --create-home --home-dir /var/lib/gitlab-runner --shell /bin/bash gitlab-runner",
-			"install -d -o gitlab-runner -g gitlab-runner -m 0711 "+quote(h.StateDir))
+			append(addRunner(), "install -d -o gitlab-runner -g gitlab-runner -m 0711 "+quote(h.StateDir))...)
 	}
 	return ok("%s (%d)", h.User.Name, h.User.UID)
+}
+
+// runnerHome is where gitlab-runner's package has it, and the package's units let it write.
+const runnerHome = "/home/gitlab-runner"
+
+// addRunner is for root's shell: it adds the user, and makes what the package could not give it.
+func addRunner() []string {
+	add := []string{"useradd --system --create-home --home-dir " + runnerHome + " --shell /bin/bash gitlab-runner"}
+	if _, err := os.Stat("/usr/lib/tmpfiles.d/review-executor.conf"); err == nil {
+		add = append(add, "systemd-tmpfiles --create")
+	}
+	return add
 }
 
 // Linger checks that the user's systemd, and with it Podman's socket, is there when nobody

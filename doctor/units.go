@@ -136,8 +136,9 @@ func Enabled(name, without string) func(context.Context) []Finding {
 	}
 }
 
-// Front checks the unit that renders Apache's virtual hosts, and who may start it.
-func (h Host) Front(name string) func(context.Context) []Finding {
+// Front checks the unit that renders Apache's virtual hosts, and who may start it. reload tells
+// whether it reloads Apache through systemd, for which its user needs the right.
+func (h Host) Front(name string, reload bool) func(context.Context) []Finding {
 	return func(ctx context.Context) []Finding {
 		if name == "" {
 			return skip("apache.front_unit is not set; virtual hosts are written by the user that deploys")
@@ -154,7 +155,11 @@ func (h Host) Front(name string) func(context.Context) []Finding {
 		case u["LoadState"] != "loaded":
 			return fail("there is no "+name+": no deploy can be published", reinstall)
 		}
-		return orOK(append(h.polkit(ctx, h.User, name, "start"), h.frontUser(ctx, u["User"])...), "%s may start %s, which may reload apache2.service", h.User.Name, name)
+		found := h.polkit(ctx, h.User, name, "start")
+		if !reload {
+			return orOK(found, "%s may start %s", h.User.Name, name)
+		}
+		return orOK(append(found, h.frontUser(ctx, u["User"])...), "%s may start %s, which may reload apache2.service", h.User.Name, name)
 	}
 }
 
@@ -181,9 +186,28 @@ func (h Host) polkit(ctx context.Context, user User, name, verb string) []Findin
 	if err == nil {
 		return nil
 	}
-	rule := fmt.Sprintf(`polkit.addRule(function(action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "%s" && action.lookup("unit") == "%s" && action.lookup("verb") == "%s") { return polkit.Result.YES; } });`, user.Name, name, verb)
-	return fail(fmt.Sprintf("polkit does not let %s %s %s: no deploy can be published", user.Name, verb, name),
-		"printf '%s\\n' "+quote(rule)+" > /etc/polkit-1/rules.d/50-review-executor-"+verb+".rules", "systemctl restart polkit.service")
+	seen := fmt.Sprintf("polkit does not let %s %s %s: no deploy can be published", user.Name, verb, name)
+	rule, file := reloadRule(user.Name, name), "50-review-executor-front.rules"
+	if verb == "start" {
+		u, err := ask(ctx, name, "FragmentPath")
+		if err != nil || u["FragmentPath"] == "" {
+			return fail(seen)
+		}
+		rule, file = startRule(user.Name, name, u["FragmentPath"]), "50-review-executor-runner.rules"
+	}
+	return fail(seen,
+		"printf '%s\\n' "+quote(rule)+" > /etc/polkit-1/rules.d/"+file, "systemctl restart polkit.service")
+}
+
+// reloadRule is polkit's, as packaging/polkit has it: the user may reload the unit.
+func reloadRule(user, unit string) string {
+	return fmt.Sprintf(`polkit.addRule(function (action, subject) { if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == %q && action.lookup("unit") == %q && action.lookup("verb") == "reload") { return polkit.Result.YES; } });`, user, unit)
+}
+
+// startRule is polkit's, as packaging/polkit has it: the user may start the unit while its file
+// is there. Without that, who may start it might make one of its own under that name.
+func startRule(user, unit, file string) string {
+	return fmt.Sprintf(`polkit.addRule(function (action, subject) { if (action.id != "org.freedesktop.systemd1.manage-units" || subject.user != %q || action.lookup("unit") != %q || action.lookup("verb") != "start") { return polkit.Result.NOT_HANDLED; } try { polkit.spawn(["/usr/bin/test", "-s", %q]); return polkit.Result.YES; } catch (error) { return polkit.Result.NO; } });`, user, unit, file)
 }
 
 // unmask is for root's shell. A mask may be there for good, or until the next boot.
@@ -191,5 +215,5 @@ func unmask(name string) string {
 	return "systemctl unmask " + quote(name) + " && systemctl unmask --runtime " + quote(name)
 }
 
-// reinstall brings back what the package brings.
-const reinstall = "apt-get install --yes --reinstall review-executor"
+// reinstall brings back what the package brings, which no repository of Debian's has.
+const reinstall = "# apt-get install --reinstall ./review-executor_*.deb, from where you have the package"

@@ -29,12 +29,13 @@ func (u User) missing() bool { return u.UID == nobody }
 // runtimeDir is where systemd has the sockets of this user.
 func (u User) runtimeDir() string { return "/run/user/" + strconv.FormatUint(uint64(u.UID), 10) }
 
-// Command is for root's shell: what this user is to run.
+// Command is for root's shell: what this user is to run, in a session of its own. A user who may
+// be compromised must not have root's terminal, into which it could type.
 func (u User) Command(argv ...string) string {
 	if u.isRoot() {
 		return command(argv...)
 	}
-	return command("runuser", "-u", u.Name, "--") + " " + command(argv...)
+	return command("setsid", "--wait", "runuser", "-u", u.Name, "--") + " " + command(argv...)
 }
 
 // Systemctl is for root's shell: systemctl with the systemd of this user.
@@ -55,7 +56,7 @@ func (u User) run(ctx context.Context, argv ...string) (stdout string, err error
 	switch uint32(os.Geteuid()) { //nolint:gosec // an ID of a user
 	case u.UID:
 	case 0:
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.groups()}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.groups()}}
 	default:
 		return "", errOther
 	}
@@ -141,7 +142,7 @@ func Owner(stateDir string) User {
 	if found, err := lookupUser("gitlab-runner"); err == nil {
 		return found
 	}
-	return User{Name: "gitlab-runner", UID: nobody, GID: nobody, Home: "/var/lib/gitlab-runner"}
+	return User{Name: "gitlab-runner", UID: nobody, GID: nobody, Home: runnerHome}
 }
 
 func exists(name string) bool {
@@ -154,7 +155,7 @@ func exists(name string) bool {
 func hold(ctx context.Context, u User) (pid int, end func(), err error) {
 	cmd := exec.CommandContext(ctx, "sleep", "60")
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID}}
 	if err := cmd.Start(); err != nil {
 		return 0, nil, err
 	}

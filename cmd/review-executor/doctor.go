@@ -143,6 +143,9 @@ func doctorHost(cmd *cobra.Command) (Settings, doctor.Host) {
 	file := configFlag(cmd)
 	s, err := loadSettings(file)
 	h := doctor.Host{ConfigFile: file, Program: "review-executor", StateDir: s.StateDir, Domain: s.Domain, Now: time.Now(), Root: os.Geteuid() == 0}
+	if absolute, err := filepath.Abs(file); err == nil { // commands are run anywhere
+		h.ConfigFile = absolute
+	}
 	if executable, err := os.Executable(); err == nil {
 		h.Program = executable
 	}
@@ -211,7 +214,7 @@ func podmanChecks(s Settings, h doctor.Host) []doctor.Check {
 func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	a := doctor.Apache{
 		Host: h, VhostDir: s.Apache.VhostDir, Configtest: s.Apache.Configtest, Reload: s.Apache.Reload.Command,
-		FrontUnit: s.Apache.FrontUnit, Listen: s.Apache.Address(), Modules: s.Apache.Modules(),
+		FrontUnit: s.Apache.FrontUnit, Listen: s.Apache.Address(), Modules: s.Apache.Modules(), AccessLog: s.Apache.AccessLog,
 	}
 	logins := doctor.Logins{Host: h, Files: map[string]string{}}
 	if s.Apache.Login == apache.LoginPassword {
@@ -225,6 +228,7 @@ func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 	front := apache.New(s.Apache, s.Domain, "", nil)
 	return []doctor.Check{
 		{Name: "apache", Look: a.Installed},
+		{Name: "access-log", Look: a.LogDirectory},
 		{Name: "apache-running", Look: a.Running},
 		{Name: "apache-modules", Look: a.Loaded},
 		{Name: "apache-include", Look: a.Included},
@@ -269,7 +273,7 @@ func secretsOf(s Settings) []doctor.Secret {
 
 func runnerChecks(s Settings, h doctor.Host, runnerConfig string) []doctor.Check {
 	checks := []doctor.Check{
-		{Name: "runner", Look: h.RunnerUser("gitlab-runner.service")},
+		{Name: "runner", Look: h.RunnerUser("gitlab-runner.service", runnerConfig)},
 		{Name: "runner-config", Look: h.RunnerConfig(runnerConfig)},
 		{Name: "sync", Look: h.Sync},
 		{Name: "units", Look: h.Units},

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -251,17 +253,25 @@ func (s *setting) commands(found []doctor.Finding) []string {
 		s.done[mend] = true
 		all = append(all, lines...)
 	}
+	settings, host := doctorHost(s.cmd)
 	for _, f := range found {
-		if f.Check == "runner-config" && f.Level == doctor.Fail && s.o.runnerTokenFile != "" && !s.done["register"] {
+		if f.ByHand {
+			continue
+		}
+		if f.Check == "runner-config" && f.Level == doctor.Fail && s.o.runnerTokenFile != "" && !s.done["register"] && !doctor.HasRunner(s.o.runnerConfig) {
 			s.done["register"] = true
-			add(s.register())
+			add(s.register(host))
 			continue
 		}
 		if f.Check == "logins" { // doctor knows no name
-			if s.o.user != "" && f.Level == doctor.Fail && !s.done["logins"] {
+			if file := settings.Apache.Htpasswd; s.o.user != "" && f.Level == doctor.Fail && !s.done["logins"] && !host.HasLogin(file, s.o.user) {
 				s.done["logins"] = true
-				add("review-executor password set --generate -- " + shellWord(s.o.user))
+				add(host.SetLogin(file, s.o.user))
+				continue
 			}
+			f.Mend = slices.DeleteFunc(slices.Clone(f.Mend), func(line string) bool { return strings.Contains(line, " password set ") })
+		}
+		if len(f.Mend) == 0 {
 			continue
 		}
 		if slices.ContainsFunc(f.Mend, func(line string) bool { return !doctor.Runs(line) }) {
@@ -282,16 +292,15 @@ func heals(line string) int {
 }
 
 // register is for root's shell. gitlab-runner takes the token from its environment.
-func (s *setting) register() string {
-	program, err := os.Executable()
-	if err != nil {
-		program = "/usr/bin/review-executor"
-	}
+func (s *setting) register(host doctor.Host) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --config %s --non-interactive --url %s --executor custom --name \"$(hostname)\"",
 		shellWord(s.o.runnerTokenFile), shellWord(s.o.runnerConfig), shellWord(s.o.gitlab))
 	for _, stage := range []string{"config", "prepare", "run", "cleanup"} {
-		fmt.Fprintf(&b, " --custom-%s-exec %s --custom-%s-args %s", stage, shellWord(program), stage, stage)
+		fmt.Fprintf(&b, " --custom-%s-exec %s", stage, shellWord(host.Program))
+		for _, word := range host.StageArgs(stage) { // the flag may be given several times
+			fmt.Fprintf(&b, " --custom-%s-args %s", stage, shellWord(word))
+		}
 	}
 	return b.String() + " --custom-graceful-kill-timeout 200 --custom-force-kill-timeout 200"
 }
@@ -308,6 +317,10 @@ func (s *setting) shell(line string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
+	// What it starts ends with it, and has not the terminal, in which somebody else's could type.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -50,11 +50,24 @@ func reach(path string, suspect uint32) error {
 			return fmt.Errorf("%s belongs to the user whose the state is", path)
 		case info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0:
 			return fmt.Errorf("%s is everybody's to write", path)
+		case info.Mode().Perm()&0o020 != 0 && !trustedGroup(group(info)):
+			return fmt.Errorf("%s is its group's to write", path)
 		}
 		if path == "/" {
 			return nil
 		}
 	}
+}
+
+// trustedGroup tells whether who is in the group may write: root's, and that of the unit itself.
+func trustedGroup(gid uint32) bool { return gid == 0 || int(gid) == os.Getegid() }
+
+func group(info fs.FileInfo) uint32 {
+	stat, is := info.Sys().(*syscall.Stat_t)
+	if !is {
+		return 0
+	}
+	return stat.Gid
 }
 
 func owner(info fs.FileInfo) uint32 {

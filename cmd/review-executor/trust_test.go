@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,10 +71,16 @@ func TestFront_UnitWorksForNobodyWhoMustNotCommandIt(t *testing.T) {
 			give(t, vhosts, 65533)
 		})
 	}
-	if err := os.Chmod(config, 0o666); err != nil {
+	for mode, says := range map[os.FileMode]string{0o666: "is everybody's to write", 0o664: "is its group's to write"} {
+		if err := errors.Join(os.Chown(config, 0, 65532), os.Chmod(config, mode)); err != nil {
+			t.Fatal(err)
+		}
+		runProgram(t, "--config", config, "front", "--here").failed(t, "cannot be trusted to this unit", says, "nothing was changed")
+	}
+	if err := os.Chown(config, 0, 0); err != nil { // root's own group may
 		t.Fatal(err)
 	}
-	runProgram(t, "--config", config, "front", "--here").failed(t, "is everybody's to write", "nothing was changed")
+	runProgram(t, "--config", config, "front", "--here").failed(t, "Apache's virtual hosts", "nothing was changed")
 }
 
 func TestSettings_VirtualHostsOfAUnitAreNotInTheState(t *testing.T) {

@@ -8,14 +8,16 @@ import (
 	"gitlab.com/review-executor/review-executor/internal/acceptance"
 )
 
-// anyRunner stands for gitlab-runner: it registers as that does, and its service runs.
+// anyRunner stands for gitlab-runner: it registers as that does, into a file that only root can
+// read, and its service reads that and runs.
 const anyRunner = `set -e
 cat >/usr/bin/gitlab-runner <<'END'
 #!/bin/sh
 set -e
-[ "$1" = register ] || exec sleep infinity
+[ "$1" = register ] || { cat /etc/gitlab-runner/config.toml >/dev/null && exec sleep infinity; }
 [ "$CI_SERVER_TOKEN" = glrt-secret ]
-mkdir -p /etc/gitlab-runner
+mkdir -p -m 0700 /etc/gitlab-runner
+umask 077
 {
 	printf '[[runners]]\n  name = "review-host"\n  token = "%s"\n  executor = "custom"\n  [runners.custom]\n' "$CI_SERVER_TOKEN"
 	while [ $# -gt 0 ]; do

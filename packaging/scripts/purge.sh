@@ -61,14 +61,16 @@ purge_runner() {
 		as_runner systemctl --user daemon-reload || true
 	fi
 	command -v podman >/dev/null || return 0
+	left=
 	for label in app job role project-id; do
 		only="label=review-executor.$label"
-		as_runner sh -c 'podman ps --all --quiet --filter "$1" | xargs -r podman rm --force --time 0 --volumes' sh "$only"
-		as_runner sh -c 'podman network ls --quiet --filter "$1" | xargs -r podman network rm --force' sh "$only"
-		as_runner sh -c 'podman volume ls --quiet --filter "$1" | xargs -r podman volume rm --force' sh "$only"
-		as_runner sh -c 'podman images --all --quiet --no-trunc --filter "$1" | sort -u | xargs -r podman rmi --force --ignore' sh "$only"
-	done >/dev/null || echo "review-executor: not all containers, volumes and images of $runner could be removed" >&2
-	as_runner sh -c 'podman images --format "{{.Repository}}:{{.Tag}}" | grep ^localhost/review/ | xargs -r podman rmi --force --ignore' >/dev/null || true
+		as_runner sh -c 'all=$(podman ps --all --quiet --filter "$1") && echo "$all" | xargs -r podman rm --force --time 0 --volumes' sh "$only" || left=yes
+		as_runner sh -c 'all=$(podman network ls --quiet --filter "$1") && echo "$all" | xargs -r podman network rm --force' sh "$only" || left=yes
+		as_runner sh -c 'all=$(podman volume ls --quiet --filter "$1") && echo "$all" | xargs -r podman volume rm --force' sh "$only" || left=yes
+		as_runner sh -c 'all=$(podman images --all --quiet --no-trunc --filter "$1") && echo "$all" | sort -u | xargs -r podman rmi --force --ignore' sh "$only" || left=yes
+	done >/dev/null
+	as_runner sh -c 'all=$(podman images --format "{{.Repository}}:{{.Tag}}") && echo "$all" | sed -n "/^localhost\/review\//p" | xargs -r podman rmi --force --ignore' >/dev/null || left=yes
+	[ -z "$left" ] || echo "review-executor: not all containers, volumes and images of $runner could be removed" >&2
 }
 
 # as_runner runs a command as the runner's user, away from our terminal.
