@@ -216,6 +216,10 @@ func (f *fakeEngine) Untag(context.Context, string) error { return nil }
 
 func (f *fakeEngine) Resume(_ context.Context, id string) error { return f.call("resume", "%s", id) }
 
+func (f *fakeEngine) Space(context.Context) (review.Space, error) {
+	return review.Space{Disk: -1, Memory: -1}, nil
+}
+
 func (f *fakeEngine) Stop(_ context.Context, id string, _ time.Duration) error {
 	return f.call("stop", "%s", id)
 }
