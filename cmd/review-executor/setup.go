@@ -109,7 +109,8 @@ func (o setupOptions) run(cmd *cobra.Command) error {
 	if err := o.problems(); err != nil {
 		return err
 	}
-	change, err := planConfig(configFlag(cmd), o.wishes())
+	file := configFlag(cmd)
+	change, err := planConfig(file, slices.Concat(o.wishes(), frontWishes(file)))
 	if err != nil {
 		return err
 	}
@@ -136,6 +137,20 @@ func (o setupOptions) run(cmd *cobra.Command) error {
 	fmt.Fprintln(cmd.OutOrStdout(), "\nWhat doctor says now:")
 	found := s.look()
 	return errors.Join(writeFindings(cmd.OutOrStdout(), found), verdictOf(found))
+}
+
+// frontWishes have the package's unit write the virtual hosts, where the configuration says
+// nothing of who does and where: else it would be the runner's user.
+func frontWishes(file string) []wish {
+	const name = "review-executor-front.service"
+	if _, err := os.Stat("/usr/lib/systemd/system/" + name); err != nil {
+		return nil
+	}
+	text, _ := os.ReadFile(file) // planConfig tells of it
+	if bytes.Contains(text, []byte("front_unit")) || bytes.Contains(text, []byte("vhost_dir")) {
+		return nil
+	}
+	return []wish{{"apache", "front_unit", name}, {"apache", "vhost_dir", "/var/lib/review-front/vhosts"}}
 }
 
 // configFlag is the configuration that the command line means.

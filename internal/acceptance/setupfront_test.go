@@ -30,7 +30,7 @@ func TestSetup_KeepsWhatIsThere(t *testing.T) {
 	}
 	h.Run(t, bare+packaged+"rm /etc/systemd/system/review-executor-webhook.* && systemctl daemon-reload; sed -i '/^domain/d' /etc/review-executor/config.toml")
 
-	command := "review-executor setup --domain review.localhost"
+	command := "review-executor setup --domain review.localhost --user alice"
 	if got := h.Try(command + " --dry-run"); got.ExitCode != 0 || !strings.Contains(got.Stdout, "loginctl enable-linger gitlab-runner") || h.Try("grep domain /etc/review-executor/config.toml").ExitCode == 0 {
 		t.Errorf("a dry run: exit code %d\n%s%s", got.ExitCode, got.Stdout, got.Stderr)
 	}

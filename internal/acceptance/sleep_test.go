@@ -128,10 +128,11 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 		t.Errorf("a failed wake answers a browser %q", got)
 	}
 	s.sleeps()
+	// The second may have met a container that Podman starts again and again: then it is awake for a moment.
 	wakes := s.user("journalctl --user --no-pager --output cat | grep --count 'ended before it was healthy'")
 	s.user("sleep 2")
-	if again := s.user("journalctl --user --no-pager --output cat | grep --count 'ended before it was healthy'"); wakes != "2\n" || again != wakes {
-		t.Errorf("it woke %q times for two requests, and then %q", wakes, again)
+	if again := s.user("journalctl --user --no-pager --output cat | grep --count 'ended before it was healthy'"); (wakes != "1\n" && wakes != "2\n") || again != wakes {
+		t.Errorf("it woke %q times for two requests, and then %q\n%s", wakes, again, s.user("journalctl --user --no-pager --lines 60 --output short-precise"))
 	}
 	s.user(`rm $(podman volume inspect --format '{{.Mountpoint}}' $(podman volume ls --quiet | grep main-data))/broken`)
 	s.serves("two")
