@@ -121,8 +121,8 @@ done | awk '{ sum += $1 } END { print sum / 1024 }'`
 
 // weighSleepers copies the units of a sleeping app, which differ by name and port, and
 // tells by how much the user's systemd has grown for each.
-var weighSleepers = `manager=$(systemctl --user show --property=MainPID --value init.scope 2>/dev/null); manager=$(pgrep -u $(id -u) -x systemd)
-weigh() { sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' /proc/$manager/smaps_rollup; }
+var weighSleepers = `manager=$(pgrep -u $(id -u) -x systemd)
+weigh() { sed -n 's/^VmRSS:\s*\([0-9]*\) kB/\1/p' /proc/$manager/status; }
 before=$(weigh)
 for n in $(seq ` + strconv.Itoa(sleepers) + `); do
 	for file in $unit.socket $unit.service $unit-container.service; do
