@@ -200,7 +200,7 @@ func (a Apache) Included(context.Context) []Finding {
 		return ok("%s reads %s", a.file(), a.VhostDir)
 	case !a.debians():
 		return fail(fmt.Sprintf("%s does not include %s: no app is served", a.file(), a.VhostDir),
-			"printf 'IncludeOptional \"%s/*.conf\"\\n' "+quote(a.VhostDir)+" >> "+quote(a.file()))
+			"printf 'IncludeOptional \"%s/*.conf\"\\n' "+Quote(a.VhostDir)+" >> "+Quote(a.file()))
 	}
 	const available = "/etc/apache2/conf-available/review-executor.conf"
 	mend := []string{"a2enconf review-executor && systemctl reload apache2.service"}
@@ -239,7 +239,7 @@ func (a Apache) Accepted(ctx context.Context) []Finding {
 	}
 	if file := blamed(err.Error()); a.debians() && strings.HasPrefix(file, "/etc/apache2/conf-enabled/") {
 		name := strings.TrimSuffix(filepath.Base(file), ".conf")
-		found := fail("no deploy can be published, because Apache refuses "+err.Error(), "a2disconf "+quote(name), command(a.Configtest...))
+		found := fail("no deploy can be published, because Apache refuses "+err.Error(), "a2disconf "+Quote(name), command(a.Configtest...))
 		if !strings.HasPrefix(name, "review-executor") { // it is somebody's
 			return byHand(found)
 		}

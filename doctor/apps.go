@@ -30,9 +30,9 @@ func (a Apps) Records(context.Context) []Finding {
 	}
 	var found []Finding
 	for _, name := range slices.Sorted(maps.Keys(damaged)) {
-		record := quote(a.StateDir + "/apps/" + name + ".json")
+		record := Quote(a.StateDir + "/apps/" + name + ".json")
 		found = append(found, byHand(fail(fmt.Sprintf("%s: %v; nothing can be deployed over it; without the record, sync removes the app", name, damaged[name]),
-			"mv "+record+" "+quote("/root/"+name+".json.damaged"), a.asRunner("sync")))...)
+			"mv "+record+" "+Quote("/root/"+name+".json.damaged"), a.asRunner("sync")))...)
 	}
 	return orOK(found, "%d apps", count)
 }

@@ -15,7 +15,7 @@ import (
 func (h Host) Config(ctx context.Context) []Finding {
 	if h.Missing {
 		return fail("there is no "+h.ConfigFile+", which at least names the domain of the apps",
-			`printf 'domain = "review.example.org"\n' | install -D -m 0644 /dev/stdin `+quote(h.ConfigFile))
+			`printf 'domain = "review.example.org"\n' | install -D -m 0644 /dev/stdin `+Quote(h.ConfigFile))
 	}
 	var found []Finding
 	if may, known := h.User.may(ctx, "-r", h.ConfigFile); known && !may {
@@ -23,7 +23,7 @@ func (h Host) Config(ctx context.Context) []Finding {
 	}
 	for _, problem := range h.Problems {
 		for line := range strings.Lines(problem.Error()) {
-			found = append(found, fail(strings.TrimSpace(line), "sensible-editor "+quote(h.ConfigFile)+" && "+h.again())...)
+			found = append(found, fail(strings.TrimSpace(line), "sensible-editor "+Quote(h.ConfigFile)+" && "+h.again())...)
 		}
 	}
 	if info, err := os.Stat(h.ConfigFile); err == nil && info.Mode().Perm()&0o022 != 0 {

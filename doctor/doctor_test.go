@@ -352,7 +352,7 @@ func TestPolkitRules(t *testing.T) {
 		}
 	}
 	for _, rule := range []string{start, reloadRule("review-front", "apache2.service")} {
-		if out, err := exec.Command("sh", "-c", "printf '%s\\n' "+quote(rule)).Output(); err != nil || string(out) != rule+"\n" {
+		if out, err := exec.Command("sh", "-c", "printf '%s\\n' "+Quote(rule)).Output(); err != nil || string(out) != rule+"\n" {
 			t.Errorf("%s, %v", out, err)
 		}
 	}

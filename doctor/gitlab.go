@@ -33,7 +33,7 @@ const expiresSoon = 14 * 24 * time.Hour
 // Token checks that GitLab answers, and what the token may do.
 func (g GitLab) Token(ctx context.Context) []Finding {
 	if g.URL == "" {
-		return warn("GitLab is not asked: apps end by their stop job, their time or by hand only (docs/gitlab.md)", "# set url and token_file under [gitlab] in "+quote(g.ConfigFile))
+		return warn("GitLab is not asked: apps end by their stop job, their time or by hand only (docs/gitlab.md)", "# set url and token_file under [gitlab] in "+Quote(g.ConfigFile))
 	}
 	rights, err := g.Ask(ctx)
 	if err != nil {
@@ -61,7 +61,7 @@ func (g GitLab) Token(ctx context.Context) []Finding {
 }
 
 func (g GitLab) newToken() string {
-	return fmt.Sprintf("make a new token as docs/gitlab.md says, then: install -o %s -m 0600 /dev/stdin %s", quote(g.User.Name), quote(g.TokenFile))
+	return fmt.Sprintf("make a new token as docs/gitlab.md says, then: install -o %s -m 0600 /dev/stdin %s", Quote(g.User.Name), Quote(g.TokenFile))
 }
 
 // offBy is how far clocks may differ: GitLab's times decide what is newer, and signatures are

@@ -153,7 +153,7 @@ func (p Podman) home(users, roots string) string {
 
 // write is for root's shell: it appends the text, in printf's terms, to a file of the runner's user.
 func (p Podman) write(file, text string) string {
-	script := "mkdir -p " + quote(filepath.Dir(file)) + " && printf " + quote(text) + " >> " + quote(file)
+	script := "mkdir -p " + Quote(filepath.Dir(file)) + " && printf " + Quote(text) + " >> " + Quote(file)
 	return p.User.Command("sh", "-c", script)
 }
 

@@ -58,7 +58,7 @@ func (h Host) RunnerConfig(file string) func(context.Context) []Finding {
 		}
 		var conf runnerFile
 		if err := toml.Unmarshal(text, &conf); err != nil {
-			return fail(fmt.Sprintf("%s: %v", file, err), "sensible-editor "+quote(file))
+			return fail(fmt.Sprintf("%s: %v", file, err), "sensible-editor "+Quote(file))
 		}
 		return h.runners(file, conf)
 	}
@@ -75,15 +75,15 @@ func (h Host) runners(file string, conf runnerFile) []Finding {
 		ours = custom
 	}
 	if len(ours) == 0 {
-		return fail(file+" has no runner that calls "+h.Program+": no job comes here", "printf '%s\\n' "+quote(h.section())+" # goes below the runner in "+quote(file))
+		return fail(file+" has no runner that calls "+h.Program+": no job comes here", "printf '%s\\n' "+Quote(h.section())+" # goes below the runner in "+Quote(file))
 	}
 	var found []Finding
 	for _, r := range ours {
 		// A table at the file's end is the last runner's.
 		if last := conf.Runners[len(conf.Runners)-1]; len(r.Custom) == 0 && last.Executor == "custom" && len(custom) == 1 {
-			return append(found, fail(fmt.Sprintf("runner %q has no [runners.custom]: it calls nothing", printable(r.Name)), "printf '%s\\n' "+quote(h.section())+" >> "+quote(file))...)
+			return append(found, fail(fmt.Sprintf("runner %q has no [runners.custom]: it calls nothing", printable(r.Name)), "printf '%s\\n' "+Quote(h.section())+" >> "+Quote(file))...)
 		}
-		edit := "sensible-editor " + quote(file)
+		edit := "sensible-editor " + Quote(file)
 		if len(custom) == 1 && len(r.Custom) > 0 {
 			edit = ""
 		}

@@ -38,13 +38,13 @@ func (h Host) secret(ctx context.Context, s Secret) []Finding {
 	case err == nil && !info.Mode().IsRegular():
 		return fail(fmt.Sprintf("%s, which %s names, is no plain file", s.File, s.Key))
 	case errors.Is(err, fs.ErrNotExist):
-		return fail(fmt.Sprintf("there is no %s, which %s names", s.File, s.Key), fmt.Sprintf("install -o %s -m 0600 /dev/stdin %s  # then type the secret, Enter and Ctrl-D", quote(h.User.Name), quote(s.File)))
+		return fail(fmt.Sprintf("there is no %s, which %s names", s.File, s.Key), fmt.Sprintf("install -o %s -m 0600 /dev/stdin %s  # then type the secret, Enter and Ctrl-D", Quote(h.User.Name), Quote(s.File)))
 	case errors.Is(err, fs.ErrPermission):
 		return fail(fmt.Sprintf("%s, which %s names, cannot be reached: %v", s.File, s.Key, cause(err)))
 	case err != nil:
 		return fail(err.Error())
 	case info.Size() == 0:
-		return fail(fmt.Sprintf("%s, which %s names, is empty", s.File, s.Key), fmt.Sprintf("install -o %s -m 0600 /dev/stdin %s  # then type the secret, Enter and Ctrl-D", quote(h.User.Name), quote(s.File)))
+		return fail(fmt.Sprintf("%s, which %s names, is empty", s.File, s.Key), fmt.Sprintf("install -o %s -m 0600 /dev/stdin %s  # then type the secret, Enter and Ctrl-D", Quote(h.User.Name), Quote(s.File)))
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	if info.Mode().Perm()&0o077 != 0 {

@@ -8,8 +8,8 @@ import (
 // plain needs no quotes in a shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// quote is a word for a shell.
-func quote(word string) string {
+// Quote is a word for a shell.
+func Quote(word string) string {
 	if plain.MatchString(word) {
 		return word
 	}
@@ -20,7 +20,7 @@ func quote(word string) string {
 func command(argv ...string) string {
 	words := make([]string, len(argv))
 	for i, word := range argv {
-		words[i] = quote(word)
+		words[i] = Quote(word)
 	}
 	return strings.Join(words, " ")
 }

@@ -27,7 +27,7 @@ func (h Host) Runner(context.Context) []Finding {
 	}
 	if h.User.missing() {
 		return fail("there is no user gitlab-runner, and nobody owns "+h.StateDir,
-			append(addRunner(), "install -d -o gitlab-runner -g gitlab-runner -m 0711 "+quote(h.StateDir))...)
+			append(addRunner(), "install -d -o gitlab-runner -g gitlab-runner -m 0711 "+Quote(h.StateDir))...)
 	}
 	return ok("%s (%d)", h.User.Name, h.User.UID)
 }

@@ -44,7 +44,7 @@ func (h Host) Units(ctx context.Context) []Finding {
 		return skip("systemd does not answer: %v", err)
 	}
 	for _, name := range firstWords(hosts) {
-		found = append(found, fail(name+" has failed: "+lastWords(name), "systemctl reset-failed "+quote(name), "systemctl start "+quote(name))...)
+		found = append(found, fail(name+" has failed: "+lastWords(name), "systemctl reset-failed "+Quote(name), "systemctl start "+Quote(name))...)
 	}
 	if h.User.isRoot() {
 		return orOK(found, "none has failed")
@@ -60,7 +60,7 @@ func (h Host) Units(ctx context.Context) []Finding {
 }
 
 // lastWords is the command that tells why.
-func lastWords(name string) string { return "see journalctl -u " + quote(name) }
+func lastWords(name string) string { return "see journalctl -u " + Quote(name) }
 
 func firstWords(text string) []string {
 	var words []string
@@ -110,7 +110,7 @@ func (h Host) timerUnits() string {
 	service := fmt.Sprintf(`[Service]\nType=oneshot\nUser=%s\nExecStart=%s\n`, h.User.Name, strings.Join(h.own("sync"), " "))
 	const timer = `[Timer]\nOnBootSec=30s\nOnUnitInactiveSec=2min\n\n[Install]\nWantedBy=timers.target\n`
 	const dir = "/etc/systemd/system/review-executor-sync."
-	return "printf " + quote(service) + " > " + dir + "service && printf " + quote(timer) + " > " + dir + "timer"
+	return "printf " + Quote(service) + " > " + dir + "service && printf " + Quote(timer) + " > " + dir + "timer"
 }
 
 // Enabled checks that a unit of the host is there, runs, and does so after a reboot.
@@ -196,7 +196,7 @@ func (h Host) polkit(ctx context.Context, user User, name, verb string) []Findin
 		rule, file = startRule(user.Name, name, u["FragmentPath"]), "50-review-executor-runner.rules"
 	}
 	return fail(seen,
-		"printf '%s\\n' "+quote(rule)+" > /etc/polkit-1/rules.d/"+file, "systemctl restart polkit.service")
+		"printf '%s\\n' "+Quote(rule)+" > /etc/polkit-1/rules.d/"+file, "systemctl restart polkit.service")
 }
 
 // reloadRule is polkit's, as packaging/polkit has it: the user may reload the unit.
@@ -212,7 +212,7 @@ func startRule(user, unit, file string) string {
 
 // unmask is for root's shell. A mask may be there for good, or until the next boot.
 func unmask(name string) string {
-	return "systemctl unmask " + quote(name) + " && systemctl unmask --runtime " + quote(name)
+	return "systemctl unmask " + Quote(name) + " && systemctl unmask --runtime " + Quote(name)
 }
 
 // reinstall brings back what the package brings, which no repository of Debian's has.

@@ -310,17 +310,15 @@ func heals(line string) int {
 func (s *setting) register(host doctor.Host) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CI_SERVER_TOKEN=\"$(cat %s)\" gitlab-runner register --config %s --non-interactive --url %s --executor custom --name \"$(hostname)\"",
-		shellWord(s.o.runnerTokenFile), shellWord(s.o.runnerConfig), shellWord(s.o.gitlab))
+		doctor.Quote(s.o.runnerTokenFile), doctor.Quote(s.o.runnerConfig), doctor.Quote(s.o.gitlab))
 	for _, stage := range []string{"config", "prepare", "run", "cleanup"} {
-		fmt.Fprintf(&b, " --custom-%s-exec %s", stage, shellWord(host.Program))
+		fmt.Fprintf(&b, " --custom-%s-exec %s", stage, doctor.Quote(host.Program))
 		for _, word := range host.StageArgs(stage) { // the flag may be given several times
-			fmt.Fprintf(&b, " --custom-%s-args %s", stage, shellWord(word))
+			fmt.Fprintf(&b, " --custom-%s-args %s", stage, doctor.Quote(word))
 		}
 	}
 	return b.String() + " --custom-graceful-kill-timeout 200 --custom-force-kill-timeout 200"
 }
-
-func shellWord(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // shell runs a command and shows what it writes. One that fails ends nothing: the next
 // look of doctor says what that means.
