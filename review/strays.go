@@ -129,17 +129,22 @@ func listened(backend string) error {
 
 // stopped names a container of the live release that does not run.
 func (r Record) stopped(there []Object) error {
-	var wanted []string
-	if !r.Live.Static {
-		wanted = append(wanted, containerName(r.Name, r.Live))
-	}
-	for _, c := range r.Live.Companions {
-		wanted = append(wanted, companionContainer(r.Name, c))
-	}
-	for _, name := range wanted {
+	for _, name := range r.containers() {
 		if !slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name && o.Running }) {
 			return fmt.Errorf("container %s does not run", name)
 		}
 	}
 	return nil
+}
+
+// containers are the names of those that run while the app serves and is awake.
+func (r Record) containers() []string {
+	var names []string
+	if r.Serves() && !r.Live.Static {
+		names = append(names, containerName(r.Name, r.Live))
+	}
+	for _, c := range r.Live.Companions {
+		names = append(names, companionContainer(r.Name, c))
+	}
+	return names
 }

@@ -246,21 +246,12 @@ func (l *Lifecycle) preview(ctx context.Context, record Record, found *Record, l
 			log.Line("%s: would remove %s %s", record.Name, o.Kind, o.Name)
 		}
 	}
-	runs := func(name string) bool {
-		return slices.ContainsFunc(there, func(o Object) bool { return o.Kind == "container" && o.Name == name && o.Running })
-	}
-	var wanted []string
-	if record.Serves() && !record.Live.Static {
-		wanted = append(wanted, containerName(record.Name, record.Live))
-	}
-	for _, c := range record.Live.Companions {
-		wanted = append(wanted, companionContainer(record.Name, c))
-	}
+	wanted := record.containers()
 	if unit, found := unitOf(there, record.Name, record.Live); found && record.Live.Socket && !unit.Running && l.Limits.sleepAfter(record.Live) != Never {
 		wanted = nil // it sleeps
 	}
 	for _, name := range wanted {
-		if !runs(name) {
+		if !has(there, name, true) {
 			log.Line("%s: would start container %s", record.Name, name)
 		}
 	}
