@@ -2,31 +2,61 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"gitlab.com/review-executor/review-executor/internal/coordinatortest"
 )
 
 // helperImage is made of the Debian image and the runner in PATH, as GitLab's is.
 const helperImage = "localhost/review-test/helper"
 
-// newGitLab is a GitLab with the project group/shop and a real gitlab-runner
-// that calls the program. When the test ends, nothing may be left on the host.
-func newGitLab(t *testing.T, files map[string]string) *coordinator {
+// gitLab is one with the project group/shop, and a real gitlab-runner that calls the
+// program.
+type gitLab struct {
+	*coordinatortest.Coordinator
+	project project
+	port    string
+}
+
+// newGitLab starts both. When the test ends, nothing may be left on the host.
+func newGitLab(t *testing.T, files map[string]string) *gitLab {
 	t.Helper()
 	runner, err := exec.LookPath("gitlab-runner")
 	if err != nil {
 		t.Skip("gitlab-runner is not in PATH: ", err)
 	}
-	c := newCoordinator(t, newProject(t, files))
+	p := newProject(t, files)
+	// The job's containers are in a network of their own, so loopback alone will not do.
+	listener, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	g := &gitLab{coordinatortest.Start(t, listener, "http://host.containers.internal:"+port, p.dir), p, port}
 	makeHelperImage(t, runner)
-	startRunner(t, runner, c)
-	return c
+	startRunner(t, runner, g)
+	return g
+}
+
+// addSubmodule commits a submodule at the commit that there is now.
+func (g *gitLab) addSubmodule(dir, url string) {
+	g.project.t.Helper()
+	g.project.git("update-index", "--add", "--cacheinfo", "160000,"+g.SHA()+","+dir)
+	modules := fmt.Sprintf("[submodule %q]\n\tpath = %s\n\turl = %s\n", dir, dir, url)
+	if err := os.WriteFile(filepath.Join(g.project.dir, ".gitmodules"), []byte(modules), 0o644); err != nil {
+		g.project.t.Fatal(err)
+	}
+	g.project.git("add", ".gitmodules")
+	g.project.git("commit", "--quiet", "--message", "a submodule")
 }
 
 func makeHelperImage(t *testing.T, runner string) {
@@ -39,7 +69,7 @@ func makeHelperImage(t *testing.T, runner string) {
 }
 
 // startRunner runs gitlab-runner until the test ends.
-func startRunner(t *testing.T, runner string, c *coordinator) {
+func startRunner(t *testing.T, runner string, g *gitLab) {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -47,17 +77,17 @@ func startRunner(t *testing.T, runner string, c *coordinator) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(runner, "run", "--config", runnerConfig(t, dir, c.url()))
+	cmd := exec.Command(runner, "run", "--config", runnerConfig(t, dir, g.URL))
 	// The containers find the coordinator by a name that only they know. The runner
 	// uses the same URL, with the coordinator as its proxy.
-	proxy := "http://127.0.0.1:" + c.port()
+	proxy := "http://127.0.0.1:" + g.port
 	cmd.Env = append(os.Environ(), "HTTP_PROXY="+proxy, "http_proxy="+proxy, "NO_PROXY=", "no_proxy=")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	gone := make(chan struct{})
-	c.gone = gone
+	g.Gone = gone
 	go func() {
 		_ = cmd.Wait()
 		close(gone)
@@ -103,69 +133,6 @@ func runnerConfig(t *testing.T, dir, url string) string {
 		t.Fatal(err)
 	}
 	return theirs
-}
-
-// log is the job log so far.
-func (j *gitlabJob) log() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return string(j.trace)
-}
-
-// wait returns how the job ended. By then the runner has cleaned up.
-func (j *gitlabJob) wait() jobResult {
-	j.t.Helper()
-	select {
-	case <-j.finished:
-	case <-j.gone:
-		j.t.Fatalf("gitlab-runner is gone; the job log:\n%s", j.log())
-	case <-time.After(time.Minute):
-		j.t.Fatalf("the job did not end; its log:\n%s", j.log())
-	}
-	return j.result
-}
-
-// succeeded fails the test unless the job succeeds and its log says all of want.
-func (j *gitlabJob) succeeded(want ...string) {
-	j.t.Helper()
-	if got := j.wait(); got.State != "success" {
-		j.t.Fatalf("job %d: %+v\n%s", j.id, got, j.log())
-	}
-	j.says(want...)
-}
-
-func (j *gitlabJob) says(want ...string) {
-	j.t.Helper()
-	for _, text := range want {
-		if !strings.Contains(j.log(), text) {
-			j.t.Errorf("the log of job %d does not say %q:\n%s", j.id, text, j.log())
-		}
-	}
-}
-
-// waitFor waits until the log of the running job says text.
-func (j *gitlabJob) waitFor(text string) {
-	j.t.Helper()
-	for range 600 {
-		if strings.Contains(j.log(), text) {
-			return
-		}
-		select {
-		case <-j.finished:
-			j.t.Fatalf("job %d ended before it said %q:\n%s", j.id, text, j.log())
-		case <-j.gone:
-			j.t.Fatalf("gitlab-runner is gone; the job log:\n%s", j.log())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	j.t.Fatalf("job %d does not say %q:\n%s", j.id, text, j.log())
-}
-
-// setStatus is what GitLab tells the runner from now on.
-func (j *gitlabJob) setStatus(status string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.status = status
 }
 
 type file struct {

@@ -8,39 +8,41 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"gitlab.com/review-executor/review-executor/internal/coordinatortest"
 )
 
 func TestGitLabRunner_JobRunsOnAClone(t *testing.T) {
 	c := newGitLab(t, map[string]string{"greeting": "hello from the repository\n"})
-	j := c.push(jobSpec{
-		script:      []string{"cat greeting", `echo "at $(git rev-parse HEAD) in $PWD"`},
-		afterScript: []string{`echo "after script: the job is a $CI_JOB_STATUS"`},
+	j := c.Push(coordinatortest.Spec{
+		Script:      []string{"cat greeting", `echo "at $(git rev-parse HEAD) in $PWD"`},
+		AfterScript: []string{`echo "after script: the job is a $CI_JOB_STATUS"`},
 	})
-	j.succeeded("hello from the repository", "at "+c.sha+" in /builds/group/shop", "after script: the job is a success", "with driver review-executor")
+	j.Succeeded("hello from the repository", "at "+c.SHA()+" in /builds/group/shop", "after script: the job is a success", "with driver review-executor")
 }
 
 func TestGitLabRunner_FailedScriptIsAScriptFailureWithItsExitCode(t *testing.T) {
 	c := newGitLab(t, nil)
 	// A command that fails with 3 would count as 1: before 19.1 the runner's scripts
 	// lose the code of everything but exit.
-	j := c.push(jobSpec{script: []string{"echo before", "exit 3", "echo behind"}, afterScript: []string{`echo "after script: the job is a $CI_JOB_STATUS"`}})
-	want := jobResult{"failed", "script_failure", 3}
-	if got := j.wait(); !c.passesExitCodes() {
+	j := c.Push(coordinatortest.Spec{Script: []string{"echo before", "exit 3", "echo behind"}, AfterScript: []string{`echo "after script: the job is a $CI_JOB_STATUS"`}})
+	want := coordinatortest.Result{State: "failed", FailureReason: "script_failure", ExitCode: 3}
+	if got := j.Wait(); !c.passesExitCodes() {
 		want.ExitCode = got.ExitCode
 	}
-	if j.result != want {
-		t.Errorf("%+v, want %+v", j.result, want)
+	if got := j.Wait(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
-	j.says("before", "after script: the job is a failed")
-	if strings.Contains(j.log(), "behind\n") {
-		t.Errorf("the script went on:\n%s", j.log())
+	j.Says("before", "after script: the job is a failed")
+	if strings.Contains(j.Log(), "behind\n") {
+		t.Errorf("the script went on:\n%s", j.Log())
 	}
 }
 
 // passesExitCodes tells whether the runner has BUILD_EXIT_CODE_FILE, since 17.9.
-func (c *coordinator) passesExitCodes() bool {
+func (g *gitLab) passesExitCodes() bool {
 	var major, minor int
-	_, err := fmt.Sscanf(c.version, "%d.%d", &major, &minor)
+	_, err := fmt.Sscanf(g.Version(), "%d.%d", &major, &minor)
 	return err != nil || major > 17 || major == 17 && minor >= 9
 }
 
@@ -50,15 +52,15 @@ func TestGitLabRunner_JobWithCacheAndArtifacts(t *testing.T) {
 	cache := []map[string]any{{"key": "deps", "paths": []string{"vendor"}, "policy": "pull-push", "when": "on_success"}}
 	artifacts := []map[string]any{{"name": "site", "paths": []string{"dist"}, "when": "on_success", "artifact_type": "archive", "artifact_format": "zip"}}
 
-	first := c.push(jobSpec{
-		script: []string{"test ! -e vendor", "mkdir vendor dist", "echo a dependency >vendor/dep", "echo the page >dist/page"},
-		cache:  cache, artifacts: artifacts,
+	first := c.Push(coordinatortest.Spec{
+		Script: []string{"test ! -e vendor", "mkdir vendor dist", "echo a dependency >vendor/dep", "echo the page >dist/page"},
+		Cache:  cache, Reports: artifacts,
 	})
-	first.succeeded()
-	if got := unzip(t, first.artifacts["archive"], "dist/page"); got != "the page\n" {
+	first.Succeeded()
+	if got := unzip(t, first.Artifacts["archive"], "dist/page"); got != "the page\n" {
 		t.Errorf("dist/page is %q", got)
 	}
-	c.push(jobSpec{script: []string{"cat vendor/dep dist/page"}, cache: cache, needs: first}).succeeded("a dependency", "the page")
+	c.Push(coordinatortest.Spec{Script: []string{"cat vendor/dep dist/page"}, Cache: cache, Needs: first}).Succeeded("a dependency", "the page")
 }
 
 // removeCaches removes what outlives jobs by design.
@@ -89,22 +91,22 @@ func unzip(t *testing.T, archive []byte, name string) string {
 
 // endless is a job to cancel. The after script counts what is left of the
 // script; the bracket keeps grep from finding itself.
-var endless = jobSpec{
-	script:      []string{"sh -c 'while :; do echo tick; sleep 0.2; done' endless", "echo be''hind"},
-	afterScript: []string{`echo "processes left: $(grep -als 'endles[s]' /proc/[0-9]*/cmdline | wc -l)"`},
+var endless = coordinatortest.Spec{
+	Script:      []string{"sh -c 'while :; do echo tick; sleep 0.2; done' endless", "echo be''hind"},
+	AfterScript: []string{`echo "processes left: $(grep -als 'endles[s]' /proc/[0-9]*/cmdline | wc -l)"`},
 }
 
 func TestGitLabRunner_CancelledJobRunsItsAfterScriptAndLeavesNothing(t *testing.T) {
 	c := newGitLab(t, nil)
-	j := c.push(endless)
-	j.waitFor("tick\n")
-	j.setStatus("canceling")
-	if got := j.wait(); got.State != "failed" {
+	j := c.Push(endless)
+	j.WaitFor("tick\n")
+	j.SetStatus("canceling")
+	if got := j.Wait(); got.State != "failed" {
 		t.Errorf("%+v", got)
 	}
-	j.says("processes left: 0")
-	if strings.Contains(j.log(), "behind") {
-		t.Errorf("the script went on:\n%s", j.log())
+	j.Says("processes left: 0")
+	if strings.Contains(j.Log(), "behind") {
+		t.Errorf("the script went on:\n%s", j.Log())
 	}
 	nothingLeftBut(t, helperImage)
 }
@@ -113,12 +115,12 @@ func TestGitLabRunner_CancelledJobRunsItsAfterScriptAndLeavesNothing(t *testing.
 // before 17: the job is over for GitLab, so nothing of it runs any more.
 func TestGitLabRunner_AbortedJobLeavesNothing(t *testing.T) {
 	c := newGitLab(t, nil)
-	j := c.push(endless)
-	j.waitFor("tick\n")
-	j.setStatus("canceled")
-	j.wait()
-	if strings.Contains(j.log(), "behind") || strings.Contains(j.log(), "processes left: 0") {
-		t.Errorf("the job went on:\n%s", j.log())
+	j := c.Push(endless)
+	j.WaitFor("tick\n")
+	j.SetStatus("canceled")
+	j.Wait()
+	if strings.Contains(j.Log(), "behind") || strings.Contains(j.Log(), "processes left: 0") {
+		t.Errorf("the job went on:\n%s", j.Log())
 	}
 	nothingLeftBut(t, helperImage)
 }
@@ -135,38 +137,38 @@ func nothingLeftBut(t *testing.T, image string) {
 
 func TestGitLabRunner_MissingImageFailsTheJobAtOnce(t *testing.T) {
 	c := newGitLab(t, nil)
-	j := c.push(jobSpec{image: "localhost/no/such/image", script: []string{"true"}})
-	if got := j.wait(); got.State != "failed" || got.FailureReason != "script_failure" {
+	j := c.Push(coordinatortest.Spec{Image: "localhost/no/such/image", Script: []string{"true"}})
+	if got := j.Wait(); got.State != "failed" || got.FailureReason != "script_failure" {
 		t.Errorf("%+v", got)
 	}
-	j.says("check its name")
-	if n := strings.Count(j.log(), "ERROR: image localhost/no/such/image"); n != 1 {
-		t.Errorf("it was tried %d times:\n%s", n, j.log())
+	j.Says("check its name")
+	if n := strings.Count(j.Log(), "ERROR: image localhost/no/such/image"); n != 1 {
+		t.Errorf("it was tried %d times:\n%s", n, j.Log())
 	}
 }
 
 func TestGitLabRunner_DeploysAndStopsAReviewApp(t *testing.T) {
 	c := newGitLab(t, page("from the runner"))
 	report := []map[string]any{{"paths": []string{"review.env"}, "when": "on_success", "artifact_type": "dotenv", "artifact_format": "gzip"}}
-	deploy := c.push(jobSpec{
-		environment: "review/login", action: "start", script: []string{`echo "job $CI_JOB_ID"`}, artifacts: report,
-		variables: []string{ // which is how a job would pretend to be another
+	deploy := c.Push(coordinatortest.Spec{
+		Environment: "review/login", Action: "start", Script: []string{`echo "job $CI_JOB_ID"`}, Reports: report,
+		Variables: []string{ // which is how a job would pretend to be another
 			"CI_JOB_ID=666", "CI_COMMIT_REF_SLUG=evil", "CI_COMMIT_REF_NAME=evil", "CI_ENVIRONMENT_NAME=review/evil", "CI_ENVIRONMENT_SLUG=evil", "CI_PROJECT_ID=666", "CI_PROJECT_PATH=evil/evil",
 		},
 	})
-	deploy.succeeded("job 666", "Deploying review app login", "Ready: http://login.review.localhost:"+host.Port)
+	deploy.Succeeded("job 666", "Deploying review app login", "Ready: http://login.review.localhost:"+host.Port)
 	if got := appNames(t); len(got) != 1 || got[0] != "login" {
 		t.Errorf("apps: %v", got)
 	}
-	if got := host.Get(t, "login.review.localhost", "/", true); !strings.Contains(got.Body, "from the runner") || !strings.Contains(got.Body, c.sha) {
+	if got := host.Get(t, "login.review.localhost", "/", true); !strings.Contains(got.Body, "from the runner") || !strings.Contains(got.Body, c.SHA()) {
 		t.Errorf("serving %d %q", got.Status, got.Body)
 	}
-	if got := gunzip(t, deploy.artifacts["dotenv"]); !strings.Contains(got, "REVIEW_URL=http://login.review.localhost:"+host.Port+"\n") {
+	if got := gunzip(t, deploy.Artifacts["dotenv"]); !strings.Contains(got, "REVIEW_URL=http://login.review.localhost:"+host.Port+"\n") {
 		t.Errorf("review.env is %q", got)
 	}
 
-	stop := c.push(jobSpec{environment: "review/login", action: "stop", script: []string{"true"}, variables: []string{"GIT_STRATEGY=none"}})
-	stop.succeeded("Stopped review app login")
+	stop := c.Push(coordinatortest.Spec{Environment: "review/login", Action: "stop", Script: []string{"true"}, Variables: []string{"GIT_STRATEGY=none"}})
+	stop.Succeeded("Stopped review app login")
 	nothingLeftBut(t, helperImage)
 }
 
@@ -185,15 +187,15 @@ func gunzip(t *testing.T, data []byte) string {
 
 func TestGitLabRunner_TwoJobsOfAProjectAtOnce(t *testing.T) {
 	c := newGitLab(t, map[string]string{"file": "of the repository\n"})
-	spec := jobSpec{script: []string{`echo "job $CI_JOB_ID" >file`, "echo start''ed", "until test -e /tmp/go; do sleep 0.1; done", `echo "I wrote $(cat file)"`}}
-	jobs := []*gitlabJob{c.push(spec), c.push(spec)}
+	spec := coordinatortest.Spec{Script: []string{`echo "job $CI_JOB_ID" >file`, "echo start''ed", "until test -e /tmp/go; do sleep 0.1; done", `echo "I wrote $(cat file)"`}}
+	jobs := []*coordinatortest.Job{c.Push(spec), c.Push(spec)}
 	for _, j := range jobs {
-		j.waitFor("started")
+		j.WaitFor("started")
 	}
 	for _, j := range jobs { // only now may they end
-		host.Podman(t, "exec", fmt.Sprintf("review-job-%d", j.id), "touch", "/tmp/go")
+		host.Podman(t, "exec", fmt.Sprintf("review-job-%d", j.ID), "touch", "/tmp/go")
 	}
 	for _, j := range jobs {
-		j.succeeded(fmt.Sprintf("I wrote job %d", j.id))
+		j.Succeeded(fmt.Sprintf("I wrote job %d", j.ID))
 	}
 }
