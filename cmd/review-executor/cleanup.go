@@ -13,6 +13,7 @@ func newCleanup() *cobra.Command {
 		Short:   "Remove a job's containers; its review app stays",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			outliveQuit()
 			e, err := newExecutor(context.WithoutCancel(cmd.Context()), cmd) // which finishes what it has begun
 			if err != nil {
 				return err

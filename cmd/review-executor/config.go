@@ -15,6 +15,7 @@ func newConfig() *cobra.Command {
 		Short:   "Tell the runner where a job's directories are",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			outliveQuit()
 			// A configuration that cannot be used is said here, before any job starts.
 			s, err := settingsOf(cmd)
 			if err != nil {

@@ -62,6 +62,18 @@ func running(t *testing.T, word string) []int {
 	return pids
 }
 
+// TestConformance_QuitLetsTheJobEnd: it is what a service of gitlab-runner is told, with all of its
+// processes, to end without breaking off jobs.
+func TestConformance_QuitLetsTheJobEnd(t *testing.T) {
+	j := newDriverJob(t).prepared()
+	stage := j.startRun("step_script", "echo begun; until test -e /tmp/go; do sleep 0.1; done; echo through")
+	stage.saying("begun").signal(syscall.SIGQUIT)
+	host.Podman(t, "exec", fmt.Sprintf("review-job-%d", j.id), "touch", "/tmp/go")
+	if got := stage.wait().succeeded(t); !strings.Contains(got.stdout, "through") {
+		t.Errorf("it says %q", got.stdout)
+	}
+}
+
 // TestConformance_CancelledScriptLeavesNoProcess has scripts that do not want to
 // end. Their containers stay: the runner goes on with after_script.
 func TestConformance_CancelledScriptLeavesNoProcess(t *testing.T) {

@@ -15,6 +15,7 @@ func newPrepare() *cobra.Command {
 		Short:   "Start a job's containers",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			outliveQuit()
 			e, err := newExecutor(cmd.Context(), cmd)
 			if err != nil {
 				return err

@@ -15,6 +15,7 @@ func newRun() *cobra.Command {
 		Short:   "Run one script of a job, and deploy or stop its review app",
 		Args:    cobra.ArbitraryArgs, // the runner puts its own behind those of its configuration
 		RunE: func(cmd *cobra.Command, args []string) error {
+			outliveQuit()
 			if len(args) < 2 {
 				return usageError{errRunArgs}
 			}

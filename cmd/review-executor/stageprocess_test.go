@@ -68,8 +68,8 @@ func (s *stageProcess) wait() result {
 	select {
 	case <-s.done:
 	case <-time.After(patience):
-		// Go's runtime writes on SIGQUIT where every goroutine is.
-		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGQUIT)
+		// Go's runtime writes on SIGABRT where every goroutine is.
+		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGABRT)
 		select {
 		case <-s.done:
 		case <-time.After(5 * time.Second):
