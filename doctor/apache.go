@@ -104,6 +104,10 @@ func (a Apache) Running(ctx context.Context) []Finding {
 	case u["ActiveState"] != "active":
 		return fail(fmt.Sprintf("Apache does not run (%s)", u["ActiveState"]), "apache2ctl configtest && systemctl restart apache2.service")
 	}
+	// Debian's Apache listens for HTTPS as soon as it has the module, and does not start with two that do.
+	if found := a.Loaded(ctx); found[0].Level == Fail {
+		return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names, and it has not all modules", a.Listen), found[0].Mend...)
+	}
 	_, port, _ := net.SplitHostPort(a.Listen)
 	return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names: no Listen of its configuration is for it", a.Listen),
 		"echo 'Listen "+port+"' > /etc/apache2/conf-available/review-executor-listen.conf && a2enconf review-executor-listen && systemctl restart apache2.service")
