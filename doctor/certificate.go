@@ -10,7 +10,7 @@ func Certificate(file string, warnings func() []string) func(context.Context) []
 		}
 		var found []Finding
 		for _, text := range warnings() {
-			found = append(found, fail(text, "# put the new certificate into "+Quote(file)+", then: systemctl reload apache2.service")...)
+			found = append(found, fail(text, "# put the new certificate into "+Quote(file), "systemctl reload apache2.service")...)
 		}
 		return orOK(found, "%s", file)
 	}

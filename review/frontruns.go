@@ -85,4 +85,28 @@ func (f frontRuns) save(file string, mode fs.FileMode) error {
 	return renameio.WriteFile(file, data, mode, renameio.WithStaticPermissions(mode), renameio.WithTempDir(filepath.Dir(file)))
 }
 
-func (r *Records) frontRunsPath() string { return filepath.Join(r.dir, "front.json") }
+func (r *Records) frontRunsPath() string { return filepath.Join(r.dir, FrontResults) }
+
+// FrontResults is the file in the state directory that tells of the front's runs, where
+// no unit does them.
+const FrontResults = "front.json"
+
+// FrontRun is what the last run of the front has told.
+type FrontRun struct {
+	Done    bool             // false: it goes on, or was ended before it could tell
+	Refused map[string]error // by app
+	Failure error            // why nothing was changed
+}
+
+// ParseFrontRun reads a file of the front's runs.
+func ParseFrontRun(data []byte) (FrontRun, error) {
+	var runs frontRuns
+	if err := json.Unmarshal(data, &runs); err != nil {
+		return FrontRun{}, err
+	}
+	run := FrontRun{Done: runs.Done == runs.Begun}
+	if run.Done {
+		run.Refused, run.Failure = runs.outcome()
+	}
+	return run, nil
+}

@@ -235,9 +235,26 @@ func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 		{Name: "apache-config", Look: a.Accepted},
 		{Name: "apache-reload", Look: a.CanReload},
 		{Name: "vhost-dir", Look: a.Virtual},
+		{Name: "front", Look: a.Ran(frontResults(s), damagedRecords(s))},
 		{Name: "logins", Look: logins.Users},
 		{Name: "certificate", Look: doctor.Certificate(s.Apache.TLSCertificate, func() []string { return front.Warnings("") })},
 		{Name: "dns", Look: h.DNS(net.DefaultResolver.LookupHost)},
+	}
+}
+
+// frontResults is where the front tells of its runs.
+func frontResults(s Settings) string {
+	if s.Apache.FrontUnit != "" {
+		return s.Apache.Results()
+	}
+	return filepath.Join(s.StateDir, review.FrontResults)
+}
+
+// damagedRecords tells which records cannot be read, and how many can.
+func damagedRecords(s Settings) func() (int, map[string]error, error) {
+	return func() (int, map[string]error, error) {
+		records, damaged, err := review.NewRecords(s.StateDir).All()
+		return len(records), damaged, err
 	}
 }
 
@@ -299,11 +316,8 @@ func appChecks(s Settings, h doctor.Host) []doctor.Check {
 		return l, err
 	}
 	a := doctor.Apps{
-		Host: h,
-		Damaged: func() (int, map[string]error, error) {
-			records, damaged, err := review.NewRecords(s.StateDir).All()
-			return len(records), damaged, err
-		},
+		Host:    h,
+		Damaged: damagedRecords(s),
 		Silent: func(ctx context.Context) (map[string]error, error) {
 			l, _ := lifecycle(ctx) // without Podman, it is asked what Apache serves
 			return l.Silent(ctx)
