@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the image of the acceptance host from Debian packages: Debian 13 with
 # systemd as its first process, Podman, Apache, and a user gitlab-runner. Nothing
-# of review-executor is in it.
+# of review-executor is in it. rpm, Ansible and Puppet are for the tests of these.
 #
 #   localhost/review-acceptance/host
 #
@@ -14,6 +14,7 @@ packages=(
 	systemd systemd-sysv dbus dbus-user-session libpam-systemd polkitd
 	podman crun uidmap passt netavark aardvark-dns nftables fuse-overlayfs
 	apache2 apache2-utils git curl sudo procps iproute2 ca-certificates man-db logrotate
+	rpm ansible-core puppet-agent
 )
 
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/review-executor/acceptance-$(sha256sum "$0" | cut -c1-12)
@@ -34,7 +35,7 @@ make_image() {
 	# journal is kept across restarts, as on a server.
 	mmdebstrap --quiet --include="$(IFS=,; echo "${packages[*]}")" \
 		--customize-hook='chroot "$1" useradd --create-home --shell /bin/bash gitlab-runner' \
-		--customize-hook='chroot "$1" systemctl mask systemd-udevd.service systemd-timesyncd.service e2scrub_reap.service' \
+		--customize-hook='chroot "$1" systemctl mask systemd-udevd.service systemd-timesyncd.service e2scrub_reap.service puppet.service' \
 		--customize-hook='mkdir -p "$1/etc/systemd/journald.conf.d" && printf "[Journal]\nStorage=persistent\n" >"$1/etc/systemd/journald.conf.d/persistent.conf"' \
 		--customize-hook='echo "ServerName review-host" >"$1/etc/apache2/conf-enabled/name.conf"' \
 		--customize-hook=': >"$1/etc/machine-id"' \

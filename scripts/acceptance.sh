@@ -21,7 +21,7 @@ up() {
 	mkdir -p "$dir"/{store,run,tmp,shared}
 	configure_podman
 	# Volumes, because a store cannot be on a container's overlay.
-	run_podman run --detach --name host --hostname review-host --systemd=always --privileged --cgroupns=private --network none \
+	run_podman run --detach --name host --hostname review-host --systemd=always --privileged --cgroupns=private --pids-limit=-1 --network none \
 		--volume "$dir/shared:/shared" --volume home:/home --volume containers:/var/lib/containers \
 		--stop-signal SIGRTMIN+3 localhost/review-acceptance/host /sbin/init >"$dir/up.log" 2>&1
 	booted

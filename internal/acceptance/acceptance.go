@@ -57,9 +57,17 @@ func (h *Host) Down() error { return exec.Command(script(), "down", h.Dir).Run()
 // Reboot restarts the host and returns when it has booted.
 func (h *Host) Reboot(t testing.TB) {
 	t.Helper()
-	if out, err := exec.Command(script(), "reboot", h.Dir).CombinedOutput(); err != nil {
-		t.Fatalf("reboot: %v\n%s", err, out)
+	if err := h.Restart(); err != nil {
+		t.Fatal(err)
 	}
+}
+
+// Restart is Reboot for who runs no test.
+func (h *Host) Restart() error {
+	if out, err := exec.Command(script(), "reboot", h.Dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("reboot: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // Result is what a command on the host did.

@@ -40,28 +40,33 @@ func main() {
 	}
 }
 
+// parts are what can be measured alone. The last ones need a whole machine, which they boot.
+var parts = []struct {
+	name    string
+	on      func(func(*bench) []figure) ([]figure, error)
+	measure func(*bench) []figure
+}{
+	{"driver", onHost, (*bench).driver},
+	{"deploy", onHost, (*bench).deploy},
+	{"apps", onHost, (*bench).appsRatio},
+	{"load", onHost, (*bench).load},
+	{"byhand", onHost, (*bench).loadByHand},
+	{"records", onHost, (*bench).recorded},
+	{"front", onHost, (*bench).front},
+	{"sync", onHost, (*bench).synced},
+	{"webhooks", onHost, (*bench).webhooks},
+	{"host", onMachine, (*bench).asleep},
+	{"reboot", onMachine, (*bench).rebooted},
+}
+
 // run measures everything, or the named parts alone, each on a host of its own.
-func run(parts []string) error {
+func run(names []string) error {
 	var figures []figure
-	for _, part := range []struct {
-		name    string
-		measure func(*bench) []figure
-	}{
-		{"driver", (*bench).driver},
-		{"deploy", (*bench).deploy},
-		{"apps", (*bench).appsRatio},
-		{"load", (*bench).load},
-		{"byhand", (*bench).loadByHand},
-		{"records", (*bench).recorded},
-		{"front", (*bench).front},
-		{"sync", (*bench).synced},
-		{"webhooks", (*bench).webhooks},
-		{"host", (*bench).asleep},
-	} {
-		if len(parts) > 0 && !slices.Contains(parts, part.name) {
+	for _, part := range parts {
+		if len(names) > 0 && !slices.Contains(names, part.name) {
 			continue
 		}
-		measured, err := onHost(part.measure)
+		measured, err := part.on(part.measure)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -81,12 +86,21 @@ func onHost(measure func(*bench) []figure) ([]figure, error) {
 	return figures, b.err
 }
 
+// onMachine measures with the program alone.
+func onMachine(measure func(*bench) []figure) ([]figure, error) {
+	b := &bench{program: program()}
+	figures := measure(b)
+	return figures, b.err
+}
+
+func program() string { return filepath.Join(hosttest.Root(), "build", "review-executor") }
+
 func newBench() (*bench, error) {
 	host, err := hosttest.Up()
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{host: host, program: filepath.Join(hosttest.Root(), "build", "review-executor"), project: filepath.Join(host.Dir, "project")}
+	b := &bench{host: host, program: program(), project: filepath.Join(host.Dir, "project")}
 	b.makeProject(b.project, nil)
 	return b, nil
 }
