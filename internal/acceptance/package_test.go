@@ -20,7 +20,6 @@ import (
 func TestPackage_InstallUpgradeRemovePurge(t *testing.T) {
 	h := acceptance.Start(t)
 	commands := commandsOf(t, "docs/packages.md")
-	h.Run(t, "mkdir /root/packages")
 	h.RunAs(t, acceptance.Runner, notOurs)
 	beforeFiles, beforeUnits, beforeObjects := files(t, h), h.Run(t, unitsAndUsers), h.RunAs(t, acceptance.Runner, objects)
 
@@ -97,6 +96,12 @@ func commandsOf(t *testing.T, page string) []string {
 // deb makes a package of a version and has it, alone, in /root/packages of the host.
 func deb(t *testing.T, h *acceptance.Host, version string) {
 	t.Helper()
+	pack(t, h, "deb", version)
+}
+
+// pack makes a .deb or an .rpm of a version and has it, alone, in /root/packages of the host.
+func pack(t *testing.T, h *acceptance.Host, packager, version string) {
+	t.Helper()
 	out := t.TempDir()
 	nfpm := exec.Command("make", "--no-print-directory", "build/nfpm")
 	nfpm.Dir = acceptance.Root()
@@ -105,21 +110,22 @@ func deb(t *testing.T, h *acceptance.Host, version string) {
 	}
 	cmd := exec.Command("scripts/package.sh", out, runtime.GOARCH)
 	cmd.Dir = acceptance.Root()
-	cmd.Env = append(os.Environ(), "VERSION="+version, "PACKAGERS=deb")
+	cmd.Env = append(os.Environ(), "VERSION="+version, "PACKAGERS="+packager)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	name := fmt.Sprintf("review-executor_%s-1_%s.deb", version, runtime.GOARCH)
-	if err := os.Rename(filepath.Join(out, name), filepath.Join(h.Shared, name)); err != nil {
-		data, err := os.ReadFile(filepath.Join(out, name)) // another file system
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(h.Shared, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	made, err := filepath.Glob(filepath.Join(out, "*."+packager))
+	if err != nil || len(made) != 1 {
+		t.Fatal(made, err)
 	}
-	h.Run(t, "rm -f /root/packages/* && mv /shared/"+name+" /root/packages")
+	data, err := os.ReadFile(made[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.Shared, filepath.Base(made[0])), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.Run(t, "mkdir -p /root/packages && rm -f /root/packages/* && mv /shared/*."+packager+" /root/packages")
 }
 
 // files lists everything on the host but for what comes and goes by itself, or with any

@@ -54,7 +54,6 @@ END`
 // first app, its sleep, a reboot.
 func TestSetup_FromAFreshHostToAnApp(t *testing.T) {
 	h := acceptance.Start(t)
-	h.Run(t, "mkdir /root/packages")
 	deb(t, h, "0.1")
 	h.Run(t, "dpkg --install /root/packages/*.deb")
 	h.Run(t, anyRunner)
