@@ -3,10 +3,15 @@ package review_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -354,5 +359,25 @@ func TestParseSettings_SleepAfter(t *testing.T) {
 		if _, _, err := review.ParseSettings(map[string]string{"REVIEW_SLEEP_AFTER": value}); err == nil {
 			t.Errorf("%q is taken", value)
 		}
+	}
+}
+
+// Fifty that ask Podman after a reboot keep it from starting any.
+func TestWake_AsksNothingBeforeItsTurn(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.deployed(1, "one")
+	w.sleeps()
+	for i := range max(4, 2*runtime.NumCPU()) {
+		slot := flock.New(filepath.Join(w.dir, "locks", fmt.Sprintf("_wake%d", i)))
+		if locked, err := slot.TryLock(); !locked {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = slot.Close() })
+	}
+	w.fault = func(op string) error { return fmt.Errorf("%s is asked", op) }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for a slot
+	if err := w.Wake(ctx, "login", releaseID(1), review.NewLog(&bytes.Buffer{})); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -26,22 +26,25 @@ func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) err
 	if err != nil {
 		return err
 	}
+	serves := d.record.Serves() && (d.record.Live.ID == release || d.record.replaced(release))
+	if serves { // before Podman is asked: fifty at a time keep it from starting any
+		free, err := l.Records.takeSlot(ctx)
+		if err != nil {
+			return err
+		}
+		defer free()
+	}
 	if there, err := l.containersOf(ctx, app); err != nil {
 		return err
 	} else if d.allRun(there) {
 		return d.point(ctx)
 	}
-	if !d.record.Serves() || d.record.Live.ID != release && !d.record.replaced(release) {
+	if !serves {
 		return &Failure{
 			What: fmt.Sprintf("release %s of review app %q does not run, and it is not the one that serves", release, app),
 			Hint: "\"review-executor sync\" removes what is left of it",
 		}
 	}
-	free, err := l.Records.takeSlot(ctx)
-	if err != nil {
-		return err
-	}
-	defer free()
 	if err := d.wake(ctx); err != nil {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
