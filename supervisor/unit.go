@@ -27,6 +27,40 @@ const connections = 1024
 // moreGrace is what a process needs beside the containers that it ends.
 const moreGrace = 30 * time.Second
 
+// confined takes from a unit's processes whatever these do not need, as far as the systemd of
+// a user who is not root can.
+const confined = `NoNewPrivileges=yes
+CapabilityBoundingSet=
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+`
+
+// blind is for a process that only passes bytes on. (ProtectHome=tmpfs would hide the socket, too, on which it says that it is ready.)
+const blind = `PrivateUsers=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectProc=invisible
+ProcSubset=pid
+UMask=0077
+`
+
 // base is what the names of a release's units begin with.
 func base(app, release string) string { return "review-app-" + app + "-" + release }
 
@@ -89,9 +123,10 @@ LimitNOFILE=8192
 EnvironmentFile=%%t/review-executor/%[4]s.env
 ExecStart=%[5]s%[6]s --connections-max=%[7]d ${ADDRESS}
 
+%[8]s
 [Install]
 WantedBy=default.target
-`, u.App, u.Release, containerUnit(name), name, proxy, exit, connections),
+`, u.App, u.Release, containerUnit(name), name, proxy, exit, connections, confined+blind),
 		containerUnit(name): head + fmt.Sprintf(`[Unit]
 Description=Review app %[1]s, release %[2]s: its containers
 After=podman.socket podman.service
@@ -107,7 +142,8 @@ ExecStopPost=-/usr/bin/rm -f %%t/review-executor/%[6]s.env
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds
-`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds()), name),
+
+%[7]s`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds()), name, confined),
 	}, nil
 }
 

@@ -103,6 +103,7 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	s.user(deployShop)
 	s.serves("one")
 	s.sleeps()
+	s.user("for unit in $(systemctl --user list-units --all --plain --no-legend 'review-app-main-*.service' | awk '{print $1}'); do systemd-analyze --user security --no-pager --threshold=30 $unit; done")
 	s.user("review-executor sync")
 	s.sleeps() // sync lets it be
 
