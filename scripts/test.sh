@@ -38,8 +38,23 @@ fi
 echo "Running the tests; their output is in build/test.log"
 rm -f build/again.log
 status=0
-# One package at a time: the review hosts of root share the firewall of this machine.
-go test -p 1 -count=1 -shuffle=on -timeout=80m -v ./... >build/test.log 2>&1 || status=$?
+# One package at a time of those that have a review host: root's share the firewall of this
+# machine. Beside them the others, one at a time as well: the acceptance host has no network.
+mapfile -t hosts < <(go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}} ' ./... | sed -n 's|^\([^ ]*\) .*/internal/hosttest .*|\1|p')
+mapfile -t others < <(go list ./... | grep -vxF -f <(printf '%s\n' "${hosts[@]}"))
+run() { # run LOG PACKAGE...
+	go test -p 1 -count=1 -shuffle=on -timeout=80m -v "${@:2}" >"$1" 2>&1
+}
+set -m # a process group of its own, to end all of it
+run build/test-others.log "${others[@]}" &
+beside=$!
+set +m
+trap 'kill -- "-$beside" 2>/dev/null || true' EXIT
+run build/test.log "${hosts[@]}" || status=$?
+wait "$beside" || status=$?
+trap - EXIT
+cat build/test-others.log >>build/test.log
+rm build/test-others.log
 grep -aE '^(ok|FAIL|panic:|\?) ' build/test.log || true
 
 # failed prints "PACKAGE TEST|TEST..." of every package with failed tests, and
