@@ -60,7 +60,7 @@ func TestApp_BecomesStaticAndBack(t *testing.T) {
 func TestApp_PrebuiltImageWithACommand(t *testing.T) {
 	p := newProject(t, map[string]string{"README": "no Containerfile\n"})
 	p.try("main", "--variable", "REVIEW_IMAGE="+busybox, "--variable", "REVIEW_PORT=8080",
-		"--variable", `REVIEW_COMMAND=["sh", "-c", "mkdir /site; echo \"in $PWD, says $GREETING\" >/site/index.html; exec httpd -f -p 8080 -h /site"]`,
+		"--variable", `REVIEW_COMMAND=["sh", "-c", "mkdir /site; echo \"in $PWD, says $GREETING\" >/site/index.html; trap exit TERM; httpd -f -p 8080 -h /site & wait"]`,
 		"--variable", "REVIEW_ENV_GREETING=hello",
 	).succeeded(t)
 	serves(t, "main", "/", "in /, says hello")

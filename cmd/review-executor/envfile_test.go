@@ -29,7 +29,7 @@ func TestEnvFile_ReachesTheAppAndNothingElse(t *testing.T) {
 	j.config = changed
 	j.vars = append(j.vars, "REVIEW_ENV_GREETING=from the project")
 	files := page("environment")
-	files["Containerfile"] = "FROM " + busybox + "\nEXPOSE 8080\nCMD [\"sh\", \"-c\", \"mkdir /site; echo $GREETING/$PAYMENT_KEY >/site/index.html; exec httpd -f -p 8080 -h /site\"]\n"
+	files["Containerfile"] = "FROM " + busybox + "\nEXPOSE 8080\nCMD [\"sh\", \"-c\", \"mkdir /site; echo $GREETING/$PAYMENT_KEY >/site/index.html; exec httpd -f -p 8080 -h /site\"]\nSTOPSIGNAL SIGKILL\n"
 	j.prepared().checkout(files).succeeded(t)
 	got := j.run("build_script", "true").succeeded(t)
 	if answer := host.Get(t, "login.review.localhost", "/", true); answer.Body != "from the host/h0st s3cret=x\n" {

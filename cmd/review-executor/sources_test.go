@@ -15,14 +15,14 @@ func TestImage_PrebuiltOneIsPulledWithTheJobsCredentialsAndGoesWithTheApp(t *tes
 	j := newDriverJob(t).deploying()
 	t.Cleanup(func() { stopApps(t) })
 	j.vars = append(j.vars, "REVIEW_IMAGE="+registry.Name("group/shop/app:main"), "REVIEW_PORT=8080",
-		`REVIEW_COMMAND=["sh", "-c", "mkdir -p /site; echo prebuilt >/site/index.html; exec httpd -f -p 8080 -h /site"]`)
+		`REVIEW_COMMAND=["sh", "-c", "mkdir -p /site; echo prebuilt >/site/index.html; trap exit TERM; httpd -f -p 8080 -h /site & wait"]`)
 	j.prepared()
 	j.run("build_script", "true").exited(t, buildFailure, "group/shop/app:main")
 
 	j = j.another().deploying()
 	j.response = object{"credentials": []object{{"type": "registry", "url": registry.Addr, "username": "gitlab-ci-token", "password": "s3cret"}}}
 	j.vars = append(j.vars, "REVIEW_IMAGE="+registry.Name("group/shop/app:main"), "REVIEW_PORT=8080",
-		`REVIEW_COMMAND=["sh", "-c", "mkdir -p /site; echo prebuilt >/site/index.html; exec httpd -f -p 8080 -h /site"]`)
+		`REVIEW_COMMAND=["sh", "-c", "mkdir -p /site; echo prebuilt >/site/index.html; trap exit TERM; httpd -f -p 8080 -h /site & wait"]`)
 	j.prepared()
 	got := j.run("build_script", "true").succeeded(t).says(t, "image      "+registry.Name("group/shop/app:main")+", pulled in")
 	if strings.Contains(got.stdout, "STEP") {

@@ -170,7 +170,7 @@ func TestTry_HostileEnvironmentNames(t *testing.T) {
 func TestTry_SettingsReachTheApp(t *testing.T) {
 	p := newProject(t, map[string]string{
 		"web/docker/Containerfile.web": "FROM localhost/review-demo/busybox AS base\nCOPY . /site\nFROM base AS wanted\nRUN echo wanted >/site/stage\n" +
-			"CMD [\"sh\", \"-c\", \"env >/site/env; exec httpd -f -p $PORT -h /site\"]\nFROM base AS other\nCMD [\"false\"]\n",
+			"CMD [\"sh\", \"-c\", \"env >/site/env; exec httpd -f -p $PORT -h /site\"]\nSTOPSIGNAL SIGKILL\nFROM base AS other\nCMD [\"false\"]\n",
 		"web/index.html": "the page\n",
 		"secret":         "not in the context\n",
 	})
