@@ -189,14 +189,25 @@ func (h Host) readableRunner(file string) string {
 	return command("chgrp", "-R", h.User.group(), dir) + " && " + command("chmod", "-R", "g+rX", dir)
 }
 
-// RunnerUser checks that gitlab-runner runs as the user who owns the apps. name is its unit, and
-// file its configuration.
+// dropIn is for root's shell: it has gitlab-runner run as the user who owns the apps, and as long as
+// that user's systemd, in which Podman is. Else a shutdown ends Podman first, jobs cannot be
+// cleaned up any more, and their containers hold it up.
+func (h Host) dropIn(name string) string {
+	text := `[Service]\nUser=` + h.User.Name + `\n`
+	if manager := h.User.manager(); manager != "" {
+		text = `[Unit]\nWants=` + manager + `\nAfter=` + manager + `\n` + text
+	}
+	return fmt.Sprintf("mkdir -p /etc/systemd/system/%s.d && printf '%s' > /etc/systemd/system/%s.d/review-executor.conf", name, text, name)
+}
+
+// RunnerUser checks that gitlab-runner runs as the user who owns the apps, and not longer than that
+// user's systemd. name is its unit, and file its configuration.
 func (h Host) RunnerUser(name, file string) func(context.Context) []Finding {
 	return func(ctx context.Context) []Finding {
 		if !systemd() {
 			return skip("there is no systemd")
 		}
-		u, err := ask(ctx, name, "LoadState", "ActiveState", "UnitFileState", "User")
+		u, err := ask(ctx, name, "LoadState", "ActiveState", "UnitFileState", "User", "After")
 		switch {
 		case err != nil:
 			return skip("systemd does not answer: %v", err)
@@ -208,12 +219,15 @@ func (h Host) RunnerUser(name, file string) func(context.Context) []Finding {
 		var found []Finding
 		user := cmp.Or(u["User"], "root")
 		if user != h.User.Name {
-			mend := []string{fmt.Sprintf("mkdir -p /etc/systemd/system/%s.d && printf '[Service]\\nUser=%s\\n' > /etc/systemd/system/%s.d/review-executor.conf", name, h.User.Name, name)}
+			mend := []string{h.dropIn(name)}
 			if _, err := os.Stat(filepath.Dir(file)); err == nil {
 				mend = append(mend, h.readableRunner(file))
 			}
 			found = fail(fmt.Sprintf("%s runs as %s, and the apps are %s's", name, user, h.User.Name),
 				append(mend, "systemctl daemon-reload && systemctl try-restart "+name)...)
+		} else if manager := h.User.manager(); manager != "" && !slices.Contains(strings.Fields(u["After"]), manager) {
+			found = warn(fmt.Sprintf("%s is not ordered after %s: a shutdown ends Podman first, and waits for the containers of jobs", name, manager),
+				h.dropIn(name)+" && systemctl daemon-reload")
 		}
 		switch {
 		case u["ActiveState"] != "active":

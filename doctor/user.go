@@ -26,6 +26,14 @@ const nobody = ^uint32(0)
 
 func (u User) missing() bool { return u.UID == nobody }
 
+// manager is the unit of this user's systemd. "": of none that we need.
+func (u User) manager() string {
+	if u.isRoot() || u.missing() {
+		return ""
+	}
+	return "user@" + strconv.FormatUint(uint64(u.UID), 10) + ".service"
+}
+
 // runtimeDir is where systemd has the sockets of this user.
 func (u User) runtimeDir() string { return "/run/user/" + strconv.FormatUint(uint64(u.UID), 10) }
 
