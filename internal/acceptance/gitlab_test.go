@@ -12,7 +12,8 @@ import (
 )
 
 // gitLabNetwork makes another machine of a network that is the host's only one. What comes
-// there to port 80 is answered by who listens in the host's shared directory.
+// there to port 80 is answered by who listens in the host's shared directory, in a shutdown
+// for as long as there is a network.
 const gitLabNetwork = `cat >/etc/systemd/system/gitlab-network.service <<'END'
 [Unit]
 DefaultDependencies=no
@@ -38,6 +39,10 @@ ListenStream=192.0.2.10:80
 WantedBy=sockets.target
 END
 cat >/etc/systemd/system/gitlab.service <<'END'
+[Unit]
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=network.target shutdown.target
 [Service]
 ExecStart=/usr/lib/systemd/systemd-socket-proxyd /shared/gitlab.sock
 END

@@ -127,10 +127,11 @@ func (a *administrated) upgrade(install string) {
 	a.finish(job)
 }
 
-// begun is a job that runs until it is finished.
+// begun is a job that runs until it is finished. It goes on to say something, because the runner soon
+// asks only then whether it is cancelled.
 func (a *administrated) begun() *coordinatortest.Job {
 	a.t.Helper()
-	job := a.Push(coordinatortest.Spec{Script: []string{"echo be''gun", "until test -e /tmp/go; do sleep 0.1; done"}})
+	job := a.Push(coordinatortest.Spec{Script: []string{"echo be''gun", "until test -e /tmp/go; do echo tick; sleep 0.2; done"}})
 	job.WaitFor("begun")
 	return job
 }
