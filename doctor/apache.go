@@ -108,6 +108,10 @@ func (a Apache) Running(ctx context.Context) []Finding {
 	if found := a.Loaded(ctx); found[0].Level == Fail {
 		return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names, and it has not all modules", a.Listen), found[0].Mend...)
 	}
+	// So does our part, which it may not read yet.
+	if found := a.Included(ctx); found[0].Level == Fail {
+		return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names, and it does not include %s", a.Listen, a.VhostDir), found[0].Mend...)
+	}
 	_, port, _ := net.SplitHostPort(a.Listen)
 	return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names: no Listen of its configuration is for it", a.Listen),
 		"echo 'Listen "+port+"' > /etc/apache2/conf-available/review-executor-listen.conf && a2enconf review-executor-listen && systemctl restart apache2.service")

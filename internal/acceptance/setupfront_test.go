@@ -58,6 +58,8 @@ func TestSetup_KeepsWhatIsThere(t *testing.T) {
 		{"virtual hosts are the runner's", "chown gitlab-runner /var/lib/review-front/vhosts", "vhost-dir", "belongs to gitlab-runner"},
 		{"virtual hosts are everybody's", "chmod 777 /var/lib/review-front/vhosts", "vhost-dir", "mode 0777"},
 		{"no virtual hosts", "rm -r /var/lib/review-front/vhosts && systemctl reload apache2", "vhost-dir", "there is no"},
+		{"the front's run has failed", "echo Nonsense >/etc/apache2/conf-enabled/nonsense.conf; rm /var/lib/review-front/vhosts/zz-unknown.conf; systemctl start review-executor-front.service || rm /etc/apache2/conf-enabled/nonsense.conf", "front", "Invalid command 'Nonsense'"},
+		{"the front refuses an app", "sed 's/main/ghost/g; s/ghost[.]review[.]localhost/ghost.example.org/' /var/lib/review-executor/apps/main.json >/var/lib/review-executor/apps/ghost.json; chown gitlab-runner: /var/lib/review-executor/apps/ghost.json; systemctl start review-executor-front.service || true", "front", "refused ghost, which is as it was before: host ghost.example.org is not ghost.review.localhost"},
 	})
 	h.Reboot(t)
 	mended(t, h, nil)
