@@ -74,7 +74,8 @@ func mended(t *testing.T, h *acceptance.Host, wrong []finding) {
 			return
 		}
 	}
-	t.Fatalf("not mended: %+v", wrong)
+	again := h.Try("set -x; cd /\n" + commands(wrong))
+	t.Fatalf("not mended: %+v\n%s%s", wrong, again.Stdout, again.Stderr)
 }
 
 // bare is what the machine has before doctor is asked: a configuration, a runner whose
