@@ -13,8 +13,9 @@ import (
 type Description struct {
 	Record    Record
 	URL       string
-	Asleep    bool     // until its next request
-	Variables []string // names of the app's own, sorted
+	Asleep    bool      // until its next request
+	Used      time.Time // when somebody was last connected to it; zero: it sleeps, or that is not known
+	Variables []string  // names of the app's own, sorted
 	// Limits of each of its containers; 0: none.
 	Memory Bytes
 	CPUs   float64
@@ -69,6 +70,9 @@ func (l *Lifecycle) Describe(ctx context.Context, name string) (Description, err
 	d.Asleep = asleep[name]
 	if err != nil {
 		d.Engine = err
+	}
+	if err == nil && record.Live.Socket && !d.Asleep && l.Supervisor != nil {
+		d.Used, d.Engine = l.Supervisor.LastUsed(ctx, name, record.Live.ID)
 	}
 	if l.Containers == nil {
 		return d, nil

@@ -28,7 +28,7 @@ type Limits struct {
 	StopGrace time.Duration `toml:"stop_grace"`
 	// Disk of Podman's store that stays free. A deploy or a sync that finds less removes what builds have left, and a deploy is refused if that is not enough. "0" is no limit.
 	DiskReserve Bytes `toml:"disk_reserve"`
-	// Memory of the host that stays free. A deploy or a sync that finds less sends apps to sleep that nobody is connected to, the longest awake first, if there is a supervisor, and a deploy is refused if that is not enough. "0" is no limit.
+	// Memory of the host that stays free. A deploy or a sync that finds less sends apps to sleep that nobody is connected to, the least recently used first, if there is a supervisor, and a deploy is refused if that is not enough. "0" is no limit.
 	MemoryReserve Bytes `toml:"memory_reserve"`
 	// How long an app may have no connection before it sleeps, until its next request: "1h", or "never". Apps sleep only with supervisor = "systemd".
 	SleepAfter SleepAfter `toml:"sleep_after"`

@@ -15,13 +15,14 @@ type Selection struct {
 	Project  string   // pattern of the project's full path: group/**; "": any
 	States   []string // of States, one of which the app must be in; none: any
 	Older    time.Duration
-	Newer    time.Duration // since the release that serves was deployed; 0: any age
-	Unpinned bool          // leaves out what is pinned, but for those whose very name is in Names
+	Newer    time.Duration   // since the release that serves was deployed; 0: any age
+	Asleep   map[string]bool // apps that sleep, for the state "sleeping"
+	Unpinned bool            // leaves out what is pinned, but for those whose very name is in Names
 }
 
 // States of an app, as Selection and people call them. An app may be live,
-// pinned and expiring at once.
-var States = []string{"live", "deploying", "stopping", "static", "pinned", "expiring"}
+// pinned and expiring at once; one that sleeps is live, too.
+var States = []string{"live", "sleeping", "deploying", "stopping", "static", "pinned", "expiring"}
 
 // Problem says what is wrong with the selection, or nothing.
 func (s Selection) Problem() error {
@@ -54,7 +55,7 @@ func (s Selection) Chooses(r Record, now time.Time) bool {
 		return false
 	case s.Project != "" && !doublestar.MatchUnvalidated(s.Project, r.Project):
 		return false
-	case len(s.States) > 0 && !slices.ContainsFunc(s.States, r.Is):
+	case len(s.States) > 0 && !slices.ContainsFunc(s.States, func(state string) bool { return s.is(r, state) }):
 		return false
 	case s.Older > 0 && (deployed.IsZero() || now.Sub(deployed) < s.Older):
 		return false
@@ -62,6 +63,11 @@ func (s Selection) Chooses(r Record, now time.Time) bool {
 		return false
 	}
 	return !s.Unpinned || !r.Pinned || slices.Contains(s.Names, r.Name)
+}
+
+// is tells whether the app is in one of States.
+func (s Selection) is(r Record, state string) bool {
+	return r.Is(state) || state == "sleeping" && s.Asleep[r.Name]
 }
 
 // State is the app's in one word: stopping, deploying or live.
@@ -76,7 +82,7 @@ func (r Record) State() string {
 	}
 }
 
-// Is tells whether the app is in one of States.
+// Is tells whether the app is in one of States, as far as a record says: not whether it sleeps.
 func (r Record) Is(state string) bool {
 	switch state {
 	case "pinned":

@@ -43,6 +43,7 @@ func TestSelection_Chooses(t *testing.T) {
 		"new":                                 {States: []string{"deploying"}},
 		"going":                               {States: []string{"stopping"}},
 		" shop-cart shop-login wiki":          {States: []string{"live"}},
+		"wiki  ":                              {States: []string{"sleeping", "stopping"}, Asleep: map[string]bool{"wiki": true, "going": false}, Project: "group/**"},
 		"":                                    {Project: "group/**", States: []string{"stopping"}},
 	} {
 		if err := s.Problem(); err != nil {

@@ -69,8 +69,8 @@ func (l *Lifecycle) relieve(ctx context.Context, but string, log *Log) (Space, e
 
 func short(left, reserve Bytes) bool { return left >= 0 && left < reserve }
 
-// sleepOthers sends apps to sleep that nobody is connected to, those that have been awake
-// for longest first, until there is memory. It leaves alone what must never sleep.
+// sleepOthers sends apps to sleep that nobody is connected to, the least recently used
+// first, until there is memory. It leaves alone what must never sleep.
 func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, log *Log) (Space, error) {
 	records, _, err := l.Records.All()
 	if err != nil {
@@ -80,18 +80,12 @@ func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, lo
 	if err != nil {
 		return space, err
 	}
-	running, err := l.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
-	if err != nil {
-		return space, err
-	}
-	since := map[string]time.Time{}
-	for _, c := range running {
-		since[c.Labels[LabelApp]] = c.Started
-	}
 	records = slices.DeleteFunc(records, func(r Record) bool {
 		return r.Name == but || !r.Serves() || !r.Live.Socket || asleep[r.Name] || l.Limits.sleepAfter(r.Live) == Never
 	})
-	slices.SortStableFunc(records, func(a, b Record) int { return since[a.Name].Compare(since[b.Name]) })
+	if err := l.leastUsedFirst(ctx, records); err != nil {
+		return space, err
+	}
 	for _, r := range records {
 		if !short(space.Memory, l.Limits.MemoryReserve) {
 			break
@@ -109,6 +103,26 @@ func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, lo
 		}
 	}
 	return space, nil
+}
+
+// leastUsedFirst sorts apps that are awake by when they were last used, or else, where that
+// is not known, by when they were started.
+func (l *Lifecycle) leastUsedFirst(ctx context.Context, records []Record) error {
+	running, err := l.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
+	if err != nil {
+		return err
+	}
+	since := map[string]time.Time{}
+	for _, c := range running {
+		since[c.Labels[LabelApp]] = c.Started
+	}
+	for _, r := range records {
+		if used, err := l.Supervisor.LastUsed(ctx, r.Name, r.Live.ID); err == nil && !used.IsZero() {
+			since[r.Name] = used
+		}
+	}
+	slices.SortStableFunc(records, func(a, b Record) int { return since[a.Name].Compare(since[b.Name]) })
+	return nil
 }
 
 // idleWithin is how long an app's connections are looked at.

@@ -135,6 +135,36 @@ func TestDeploy_SendsOthersToSleepForItsMemory(t *testing.T) {
 	}
 }
 
+// TestRelieve_LeastRecentlyUsedSleepsFirst however long an app has been awake. Where it is not
+// known when one was used, it counts from its start.
+func TestRelieve_LeastRecentlyUsedSleepsFirst(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.Limits.MemoryReserve, w.Limits.SleepAfter = 1<<30, review.SleepAfter(time.Hour)
+	for n, app := range []string{"visited", "unknown", "forgotten"} {
+		job := w.job(int64(n+1), site(app))
+		job.Environment = "review/" + app
+		if _, err := w.Deploy(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.units.Used = map[string]time.Time{"visited": time.Now().Add(time.Hour), "forgotten": time.Now().Add(-time.Hour)}
+	var log bytes.Buffer
+	w.engine.Left = func() review.Space { return review.Space{Disk: -1, Memory: 1 << 29} }
+	if err := w.Relieve(t.Context(), review.NewLog(&log)); err != nil {
+		t.Fatal(err)
+	}
+	var slept []string
+	for line := range strings.Lines(log.String()) {
+		if _, rest, found := strings.Cut(line, "; sent "); found {
+			name, _, _ := strings.Cut(rest, " ")
+			slept = append(slept, name)
+		}
+	}
+	if want := []string{"forgotten", "unknown", "visited"}; !slices.Equal(slept, want) {
+		t.Errorf("%v went to sleep, want %v", slept, want)
+	}
+}
+
 // TestRelieve_MakesRoomAndSaysWhereItCannot: what the timer's sync does.
 func TestRelieve_MakesRoomAndSaysWhereItCannot(t *testing.T) {
 	w := newWorld(t).supervised()

@@ -27,6 +27,9 @@ type Supervisor interface {
 	// "unit". Running means awake, Changing about to be, or about to sleep, and
 	// Backend is where the socket listens; "": it does not.
 	Units(ctx context.Context, app string) ([]Object, error)
+	// LastUsed is when somebody was last connected to the release: now, as long as
+	// somebody is. The zero time: it sleeps, or that is not known.
+	LastUsed(ctx context.Context, app, release string) (time.Time, error)
 	// Remove removes the unit, or every unit of the app for the release "". What is
 	// awake is put to sleep.
 	Remove(ctx context.Context, app, release string) error

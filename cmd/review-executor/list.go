@@ -39,13 +39,9 @@ On a terminal that is too narrow the table is shortened; --output json never is.
 				return err
 			}
 			l := newLifecycle(s, nil, nil, operatorLog(cmd))
-			records, err := chosen(cmd, l.Records, selection)
+			records, asleep, err := listedApps(cmd, l, selection)
 			if err != nil {
 				return err
-			}
-			asleep, err := l.Asleep(cmd.Context(), records)
-			if err != nil { // the rest is worth having
-				fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: which apps sleep is not known: %s\n", review.Printable(err.Error(), 300))
 			}
 			if output == "json" {
 				return listJSON(cmd.OutOrStdout(), records, asleep, l.Front.URL)
@@ -54,11 +50,34 @@ On a terminal that is too narrow the table is shortened; --output json never is.
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORMAT` of the list: table or json")
-	cmd.Flags().StringSliceVar(&selection.States, "state", nil, "only apps in this `STATE`, or one of several: live, deploying, stopping, static, pinned, expiring")
+	cmd.Flags().StringSliceVar(&selection.States, "state", nil, "only apps in this `STATE`, or one of several: live, sleeping, deploying, stopping, static, pinned, expiring")
 	selectionFlags(cmd, &selection)
 	completeWith(cmd, "output", "table", "json")
 	completeWith(cmd, "state", review.States...)
 	return cmd
+}
+
+// listedApps are the apps that are chosen, and which of all sleep.
+func listedApps(cmd *cobra.Command, l *review.Lifecycle, s review.Selection) ([]review.Record, map[string]bool, error) {
+	if err := s.Problem(); err != nil {
+		return nil, nil, usageError{err}
+	}
+	states := s.States
+	s.States = nil
+	records, err := chosen(cmd, l.Records, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	asleep, err := l.Asleep(cmd.Context(), records)
+	if err != nil && slices.Contains(states, "sleeping") {
+		return nil, nil, err
+	}
+	if err != nil { // the rest is worth having
+		fmt.Fprintf(cmd.ErrOrStderr(), "WARNING: which apps sleep is not known: %s\n", review.Printable(err.Error(), 300))
+	}
+	s.States, s.Asleep = states, asleep
+	now := time.Now()
+	return slices.DeleteFunc(records, func(r review.Record) bool { return !s.Chooses(r, now) }), asleep, nil
 }
 
 // completeWith has a flag completed with these values.

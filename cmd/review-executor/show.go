@@ -68,6 +68,7 @@ type shown struct {
 	CPULimit     float64          `json:"cpu_limit,omitempty"`
 	Previous     *shownRelease    `json:"previous,omitempty"`
 	CanRollBack  bool             `json:"can_roll_back"`
+	LastUsed     *time.Time       `json:"last_used,omitempty"` // it is awake
 	DiskBytes    review.Bytes     `json:"disk_bytes,omitempty"`
 	DiskMeasured *time.Time       `json:"disk_measured,omitempty"`
 	Containers   []shownContainer `json:"containers"`
@@ -102,6 +103,9 @@ func shownOf(d review.Description) shown {
 	}
 	if !d.Measured.IsZero() {
 		s.DiskMeasured = &d.Measured
+	}
+	if !d.Used.IsZero() {
+		s.LastUsed = &d.Used
 	}
 	if p := r.Previous; p != nil {
 		s.Previous = &shownRelease{p.SHA, p.Job, p.Deployed}
@@ -150,6 +154,9 @@ func showText(w io.Writer, d review.Description, now time.Time) {
 	}
 	if !r.Missing.IsZero() {
 		line("missing", "GitLab does not know its project since %s", r.Missing.Format(time.DateTime+" MST"))
+	}
+	if !d.Used.IsZero() {
+		line("last used", "%s", humanize.RelTime(d.Used, now, "ago", "from now"))
 	}
 	line("expires", "%s", expiryText(r, now))
 	line("previous", "%s", previousText(d, now))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/review"
 )
@@ -24,6 +25,7 @@ type Supervisor struct {
 	// Wake and Sleep are those of the Lifecycle.
 	Wake  func(ctx context.Context, app, release string) error
 	Sleep func(ctx context.Context, app, release string) error
+	Used  map[string]time.Time // when the app was last used; not there: not known
 
 	mu    sync.Mutex
 	units map[[2]string]*unit // by app and release
@@ -165,6 +167,19 @@ func (s *Supervisor) Units(ctx context.Context, app string) ([]review.Object, er
 	}
 	slices.SortFunc(all, func(a, b review.Object) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// LastUsed is what Used says of an app that is awake.
+func (s *Supervisor) LastUsed(ctx context.Context, app, release string) (time.Time, error) {
+	if err := s.Fail.before(ctx, "LastUsed"); err != nil {
+		return time.Time{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.units[[2]string{app, release}]; u == nil || !u.awake {
+		return time.Time{}, nil
+	}
+	return s.Used[app], nil
 }
 
 // Remove removes the unit, or all of the app's.
