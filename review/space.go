@@ -83,9 +83,7 @@ func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, lo
 	records = slices.DeleteFunc(records, func(r Record) bool {
 		return r.Name == but || !r.Serves() || !r.Live.Socket || asleep[r.Name] || l.Limits.sleepAfter(r.Live) == Never
 	})
-	if err := l.leastUsedFirst(ctx, records); err != nil {
-		return space, err
-	}
+	l.leastUsedFirst(ctx, records)
 	for _, r := range records {
 		if !short(space.Memory, l.Limits.MemoryReserve) {
 			break
@@ -107,11 +105,8 @@ func (l *Lifecycle) sleepOthers(ctx context.Context, but string, space Space, lo
 
 // leastUsedFirst sorts apps that are awake by when they were last used, or else, where that
 // is not known, by when they were started.
-func (l *Lifecycle) leastUsedFirst(ctx context.Context, records []Record) error {
-	running, err := l.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp})
-	if err != nil {
-		return err
-	}
+func (l *Lifecycle) leastUsedFirst(ctx context.Context, records []Record) {
+	running, _ := l.Containers.Consumption(ctx, map[string]string{LabelApp: AnyValue, LabelRole: RoleApp}) // not with cgroup v1
 	since := map[string]time.Time{}
 	for _, c := range running {
 		since[c.Labels[LabelApp]] = c.Started
@@ -122,7 +117,6 @@ func (l *Lifecycle) leastUsedFirst(ctx context.Context, records []Record) error 
 		}
 	}
 	slices.SortStableFunc(records, func(a, b Record) int { return since[a.Name].Compare(since[b.Name]) })
-	return nil
 }
 
 // idleWithin is how long an app's connections are looked at.
