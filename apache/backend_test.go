@@ -136,6 +136,7 @@ func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
 	}()
 	apply(t, f, review.Site{Name: "asleep", Host: "asleep." + domain, Release: "r1", Backend: listener.Addr().String(), Sleeps: true})
 	page(t, "state/asleep."+domain+".html", "the state of asleep")
+	page(t, "waking.html", "it wakes")
 	ask := func(accept string) hosttest.Answer {
 		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+host.Port+"/", nil)
 		if err != nil {
@@ -144,18 +145,21 @@ func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
 		req.Header.Set("Accept", accept)
 		return host.Do(t, req, "asleep."+domain, true)
 	}
-	if got := ask("text/html,*/*;q=0.8"); got.Status != 502 || got.Body != "the state of asleep" || got.Header.Get("Refresh") != "" {
+	if got := ask("text/html,*/*;q=0.8"); got.Status != 502 || got.Body != "the state of asleep" {
 		t.Errorf("a browser gets %d %q, %v", got.Status, got.Body, got.Header)
 	}
-	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep does not answer.\n" || got.Header.Get("Retry-After") != "5" {
+	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep does not wake, or has ended before it had answered.\n" || got.Header.Get("Retry-After") != "5" {
 		t.Errorf("a program gets %d %q, %v", got.Status, got.Body, got.Header)
 	}
 	answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 77\r\nContent-Length: 4\r\n\r\nbusy"
-	if got := ask("*/*"); got.Status != 503 || got.Body != "busy" || strings.Join(got.Header.Values("Retry-After"), ",") != "77" || got.Header.Get("Refresh") != "" {
+	if got := ask("*/*"); got.Status != 503 || got.Body != "busy" || strings.Join(got.Header.Values("Retry-After"), ",") != "77" {
 		t.Errorf("the app's own answer: %d %q, %v", got.Status, got.Body, got.Header)
 	}
 	listener.Close()
-	if got := ask("text/html"); got.Status != 503 || got.Body != "the state of asleep" || got.Header.Get("Refresh") != "5" {
+	if got := ask("text/html"); got.Status != 503 || got.Body != "it wakes" || got.Header.Get("Retry-After") != "5" {
 		t.Errorf("a browser gets %d %q, %v of what does not listen", got.Status, got.Body, got.Header)
+	}
+	if got := ask("*/*"); got.Status != 503 || got.Body != "The review app asleep is waking, or is busy: ask again.\n" || got.Header.Get("Retry-After") != "5" {
+		t.Errorf("a program gets %d %q, %v of what does not listen", got.Status, got.Body, got.Header)
 	}
 }

@@ -29,6 +29,7 @@ type app struct {
 	Deployed        time.Time `json:"deployed,omitzero"`
 	Pinned          bool      `json:"pinned,omitempty"`
 	Expires         time.Time `json:"expires,omitzero"`
+	SleepAfter      string    `json:"sleep_after,omitempty"` // 1h, or never; "": nothing can wake it
 	Deploying       *attempt  `json:"deploying,omitempty"`    // goes on
 	LastFailure     *attempt  `json:"last_failure,omitempty"` // the last deploy, if it failed
 
@@ -71,10 +72,13 @@ func newApps(all []review.Seen) []app {
 	return apps
 }
 
+// Sleeps tells whether the app sleeps when nobody uses it.
+func (a app) Sleeps() bool { return a.SleepAfter != "" && a.SleepAfter != review.Never.String() }
+
 func newApp(s review.Seen) app {
 	a := app{
 		Name: s.Name, URL: checkedLink(s.URL), Project: s.Project, Environment: s.Environment, State: s.State,
-		Deployed: s.Live.Deployed, Pinned: s.Pinned, Expires: s.Expires, host: s.Host,
+		Deployed: s.Live.Deployed, Pinned: s.Pinned, Expires: s.Expires, SleepAfter: s.SleepAfter, host: s.Host,
 	}
 	if s.Stopping {
 		a.Why = s.Why

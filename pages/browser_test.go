@@ -128,6 +128,7 @@ func looks(t *testing.T) (root string, all map[string]string) {
 	for _, name := range []string{"a-live", "b-next", "c-deploying", "d-failed", "e-stopping", "gone"} {
 		all["state-"+name] = "state/state/" + name + "." + domain + ".html"
 	}
+	all["waking"] = "state/waking.html"
 	return root, all
 }
 

@@ -107,7 +107,7 @@ var hostileWords = []string{
 
 func TestPages_StrangersWordsBreakNoPage(t *testing.T) {
 	want := skeletons(t, harmless.overview())
-	if len(want) != 7 {
+	if len(want) != 8 {
 		t.Fatalf("there are %d pages", len(want))
 	}
 	for _, text := range hostileWords {

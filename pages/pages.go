@@ -19,6 +19,7 @@ import (
 //	index/index.html   all apps
 //	index/apps.json    the same for programs
 //	state/HOST.html    in the place of an app that does not answer, or is gone
+//	waking.html        in the place of an app that takes long to wake
 //	robots.txt         for all hosts
 //	made.json          for the next write
 type Pages struct {
@@ -63,6 +64,7 @@ func (p *Pages) files(apps []app, ended []ending) (map[string]file, error) {
 	all := lines.json()
 	files := p.states(apps, ended, lines)
 	files["robots.txt"] = file{nil, func() ([]byte, error) { return []byte(robots), nil }}
+	files["waking.html"] = file{nil, p.waking}
 	files["index/apps.json"] = file{all, func() ([]byte, error) { return all, nil }}
 	files["index/index.html"] = file{all, func() ([]byte, error) { return p.index(apps, ended) }}
 	return files, nil

@@ -53,6 +53,7 @@ func three() review.Overview {
 	login.Attempt = attempt(login, true, unhealthy)
 	pinned := seen("group/shop", "main", "main", 49*time.Hour)
 	pinned.Pinned, pinned.Expires = true, time.Time{}
+	pinned.SleepAfter = "1h"
 	search := seen("web/site", "search", "feature/search", 0)
 	search.Attempt = attempt(search, false, "")
 	search = neverLive(search, "deploying")

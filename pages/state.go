@@ -42,10 +42,13 @@ func (p *Pages) states(apps []app, ended []ending, lines list) map[string]file {
 	return pages
 }
 
-func (p *Pages) state(page statePage) ([]byte, error) {
+func (p *Pages) state(page statePage) ([]byte, error) { return p.render("state.html.tmpl", page) }
+
+// render makes a page that looks like those of states.
+func (p *Pages) render(name string, page statePage) ([]byte, error) {
 	page.Head, page.Index = stateHead(), checkedLink(p.Index)
 	var b bytes.Buffer
-	err := templates().ExecuteTemplate(&b, "state.html.tmpl", page)
+	err := templates().ExecuteTemplate(&b, name, page)
 	return b.Bytes(), err
 }
 

@@ -11,6 +11,8 @@ import (
 func TestState(t *testing.T) {
 	silent := seen("group/shop", "silent", "main", 0)
 	silent.Attempt = attempt(silent, true, unhealthy)
+	asleep := seen("group/shop", "asleep", "main", 0)
+	asleep.SleepAfter = "1h"
 	next := seen("group/shop", "next", "main", 0)
 	next.Attempt = attempt(next, false, "")
 	first := next
@@ -21,16 +23,27 @@ func TestState(t *testing.T) {
 	stopping.Stopping, stopping.State, stopping.Why = true, "stopping", "merge request !9 was merged"
 	h := newHost(t)
 	h.write(review.Overview{
-		Apps:  []review.Seen{silent, next, neverLive(first, "deploying"), neverLive(failed, "failed"), stopping},
+		Apps:  []review.Seen{silent, asleep, next, neverLive(first, "deploying"), neverLive(failed, "failed"), stopping},
 		Ended: []review.Ending{ended("gone", `branch "x" was deleted`, 0)},
 	})
-	for _, name := range []string{"silent", "next", "first", "failed", "stopping", "gone"} {
+	for _, name := range []string{"silent", "asleep", "next", "first", "failed", "stopping", "gone"} {
 		page := h.read("state/" + name + "." + domain + ".html")
 		golden(t, "state-"+name+".html", withoutHead(page))
 		refreshes := regexp.MustCompile(`http-equiv="refresh"`).MatchString(page)
 		if wanted := name == "next" || name == "first"; refreshes != wanted {
 			t.Errorf("the page of %s reloads itself: %v", name, refreshes)
 		}
+	}
+}
+
+// TestWaking says what goes on, and loads itself anew.
+func TestWaking(t *testing.T) {
+	h := newHost(t)
+	h.write(review.Overview{})
+	page := h.read("waking.html")
+	golden(t, "waking.html", withoutHead(page))
+	if !strings.Contains(page, `<meta http-equiv="refresh" content="5">`) {
+		t.Error("it does not load itself anew")
 	}
 }
 
@@ -56,8 +69,8 @@ func TestState_OnlyHostsUnderTheDomainHaveAPage(t *testing.T) {
 			pages = append(pages, name)
 		}
 	}
-	if len(pages) != 5 || !h.has("state/good."+domain+".html") {
-		t.Errorf("the files are %q, not index.html, apps.json, robots.txt, made.json and the page of good", pages)
+	if len(pages) != 6 || !h.has("state/good."+domain+".html") {
+		t.Errorf("the files are %q, not index.html, apps.json, robots.txt, waking.html, made.json and the page of good", pages)
 	}
 }
 

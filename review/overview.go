@@ -29,6 +29,8 @@ type Seen struct {
 	State   string    // live, deploying, failed (never deployed) or stopping
 	Attempt *Attempt  // the deploy that goes on, or the last one if it failed; nil: neither
 	Expires time.Time // when it ends by itself, zero: never
+	// SleepAfter is how long it may have no connection before it sleeps; "": no supervisor would wake it.
+	SleepAfter string
 }
 
 // overview is of these records and of what else there is.
@@ -41,6 +43,9 @@ func (l *Lifecycle) overview(records []Record, now time.Time) (Overview, error) 
 			continue
 		}
 		seen := Seen{Record: r, URL: l.Front.URL(r.Host), State: r.State(), Expires: l.Lifetime.expires(r)}
+		if r.Serves() && r.Live.Socket {
+			seen.SleepAfter = l.Limits.sleepAfter(r.Live).String()
+		}
 		if a, found := attempts[r.Name]; found && a.owns(r.App) {
 			seen.Attempt = &a
 		}
