@@ -133,6 +133,19 @@ func TestSleep_FailedWakeLeavesNothingRunning(t *testing.T) {
 	w.serves("login", "one")
 }
 
+// TestSleep_AnAppThatEndsAgainAndAgainIsNotAwake though its container runs for a moment,
+// in which somebody asks for it.
+func TestSleep_AnAppThatEndsAgainAndAgainIsNotAwake(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.full(1, "one", "a")
+	w.units.Reboot()
+	if err := w.engine.Loop("review-app-login-" + releaseID(1)); err != nil {
+		t.Fatal(err)
+	}
+	w.serves("login", "one")
+	w.runNow(2)
+}
+
 // TestSleep_WakesWhileTheNextVersionIsBuilt: a deploy holds the app's lock for long.
 func TestSleep_WakesWhileTheNextVersionIsBuilt(t *testing.T) {
 	w := newWorld(t).supervised()

@@ -34,15 +34,27 @@ func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) err
 		}
 		defer free()
 	}
-	if there, err := l.containersOf(ctx, app); err != nil {
+	there, err := l.containersOf(ctx, app)
+	if err != nil {
 		return err
-	} else if d.allRun(there) {
-		return d.point(ctx)
+	}
+	runs := d.allRun(there)
+	if runs {
+		if steady, err := d.steady(ctx); err != nil {
+			return err
+		} else if steady {
+			return d.point(ctx)
+		}
 	}
 	if !serves {
 		return &Failure{
 			What: fmt.Sprintf("release %s of review app %q does not run, and it is not the one that serves", release, app),
 			Hint: "\"review-executor sync\" removes what is left of it",
+		}
+	}
+	if runs { // again and again
+		if err := l.Containers.Stop(ctx, containerName(app, d.next), l.Limits.StopGrace); err != nil {
+			return err
 		}
 	}
 	if err := d.wake(ctx); err != nil {
@@ -51,6 +63,26 @@ func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) err
 		return errors.Join(err, l.Sleep(ending, app, release))
 	}
 	return d.point(ctx)
+}
+
+// steady tells whether the app's container, which runs, can be taken for awake. The engine
+// starts one that ends again and again, and then it runs for moments only.
+func (d *deploy) steady(ctx context.Context) (bool, error) {
+	name := containerName(d.app.Name, d.next)
+	state, err := d.Containers.State(ctx, name)
+	if err != nil || state.Restarts == 0 || d.next.Image == "" { // whoever is about to publish it looks at that
+		return err == nil, err
+	}
+	d.id, d.address = name, state.Backend
+	if d.image, err = d.Containers.Image(ctx, d.next.Image); err != nil {
+		return false, d.lost(err)
+	}
+	probe := d.probeHTTP
+	if d.image.HealthCheck {
+		probe = d.probeHealthCheck
+	}
+	healthy, _ := probe(ctx)
+	return healthy, nil
 }
 
 // Sleep ends a release that nobody asks for, and its companions unless a job or
