@@ -100,11 +100,11 @@ Description=Review app %[1]s, release %[2]s: what wakes it
 [Socket]
 ListenStream=127.0.0.1:%[3]d
 Backlog=4096
-# A request never makes the socket give up. Those that wait for a release that does not
-# wake are ended with it, and do not wake it again; so is one that comes in the
-# milliseconds in which it falls asleep.
+# A request never makes the socket give up, and one that comes just as the release falls
+# asleep wakes it again. Should something wake it in vain again and again, it takes its time.
 TriggerLimitIntervalSec=0
-FlushPending=yes
+PollLimitIntervalSec=10s
+PollLimitBurst=10
 
 [Install]
 WantedBy=sockets.target
@@ -139,6 +139,8 @@ RemainAfterExit=yes
 ExecStart=%[4]s wake %[1]s %[2]s
 ExecStop=-%[4]s sleep %[1]s %[2]s
 ExecStopPost=-/usr/bin/rm -f %%t/review-executor/%[6]s.env
+# Requests that wait for a release that does not wake are ended, and do not wake it again.
+ExecStopPost=-/bin/sh -c '[ "$$SERVICE_RESULT" = success ] || exec systemctl --user --no-block try-restart %[6]s.socket'
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds

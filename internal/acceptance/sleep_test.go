@@ -49,15 +49,27 @@ git add . && git commit --quiet --message one`
 const deployShop = `review-executor try shop --image localhost/review-demo/busybox --variable REVIEW_VOLUMES=/data --service localhost/review-demo/redis=redis`
 
 func newSleeper(t *testing.T) *sleeper {
+	s := bootSleeper(t, sleeperConfig)
+	s.user(project)
+	return s
+}
+
+func bootSleeper(t *testing.T, config string) *sleeper {
+	t.Helper()
 	s := &sleeper{acceptance.Start(t), t}
 	s.Program(t)
-	s.Write(t, "/etc/review-executor/config.toml", sleeperConfig, "root:root", 0o644)
+	s.configure(config)
 	s.Write(t, "/etc/polkit-1/rules.d/50-reload.rules", mayReload, "root:root", 0o644)
 	s.Run(t, `install -d -o gitlab-runner -g gitlab-runner /var/lib/review-executor /var/lib/review-executor/vhosts
 		review-executor apache-config >/etc/apache2/conf-available/review-executor.conf
 		a2enconf --quiet review-executor && systemctl restart apache2 polkit && loginctl enable-linger gitlab-runner`)
-	s.user("systemctl --user enable --now --quiet podman.socket && " + project)
+	s.user("systemctl --user enable --now --quiet podman.socket")
 	return s
+}
+
+func (s *sleeper) configure(config string) {
+	s.t.Helper()
+	s.Write(s.t, "/etc/review-executor/config.toml", config, "root:root", 0o644)
 }
 
 // user runs a script as the runner's user would without a session: no bus is named.
@@ -84,7 +96,7 @@ func (s *sleeper) eventually(what, script string) {
 	s.t.Helper()
 	result := s.TryAs(acceptance.Runner, "for _ in $(seq 150); do if "+script+"; then exit 0; fi; sleep 0.2; done; exit 1")
 	if result.ExitCode != 0 {
-		s.t.Errorf("%s: it never is so\n%s", what, s.user("review-executor list; podman ps --all; systemctl --user list-units --all 'review-app*'; journalctl --user --no-pager --lines 40"))
+		s.t.Errorf("%s: it never is so\n%s", what, s.user("review-executor list; podman ps --all; systemctl --user list-units --all 'review-app*'; journalctl --user --no-pager --lines 60 --output short-precise --unit 'review-app*'"))
 	}
 }
 
