@@ -129,7 +129,9 @@ WantedBy=default.target
 `, u.App, u.Release, containerUnit(name), name, proxy, exit, connections, confined+blind),
 		containerUnit(name): head + fmt.Sprintf(`[Unit]
 Description=Review app %[1]s, release %[2]s: its containers
-After=podman.socket podman.service
+# Not after podman.service, which ends when nobody calls it: falling asleep starts it, and it
+# would wait for what waits for it.
+After=podman.socket
 StopWhenUnneeded=%[3]s
 StartLimitIntervalSec=0
 

@@ -23,7 +23,7 @@ helper_image = "localhost/review-demo/debian"
 user_namespace = false # a container in a container has too few
 `
 
-const certificate = `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=review.test -addext subjectAltName=DNS:review.test,DNS:*.review.test -keyout /etc/ssl/private/review.key -out /etc/ssl/certs/review.pem 2>&1
+const streamCertificate = `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=review.test -addext subjectAltName=DNS:review.test,DNS:*.review.test -keyout /etc/ssl/private/review.key -out /etc/ssl/certs/review.pem 2>&1
 	chown gitlab-runner /etc/ssl/private/review.key && chmod 711 /etc/ssl/private`
 
 // stream has an app with an event stream and a socket that echoes. It starts slowly while
@@ -69,7 +69,7 @@ func (s *sleeper) asleep() {
 // requests that come just as the app falls asleep, pages of slow wakes, and little memory.
 func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 	s := bootSleeper(t, strings.NewReplacer("listen =", "#listen =", "tls_", "#tls_").Replace(useConfig))
-	s.Run(t, certificate)
+	s.Run(t, streamCertificate)
 	s.configure(useConfig)
 	s.Run(t, "review-executor apache-config >/etc/apache2/conf-available/review-executor.conf && systemctl restart apache2")
 	s.user(stream + " && cd .. && " + deployStream)
