@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/review-executor/review-executor/internal/hosttest"
 	"gitlab.com/review-executor/review-executor/review"
@@ -120,7 +121,9 @@ func echoes(t *testing.T) string {
 // TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms ends a connection without an
 // answer, as the socket of an app does that cannot wake, or answers as an app that is busy.
 func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
-	f := newFront(t, testConfig())
+	config := testConfig()
+	config.Timeout = time.Second
+	f := newFront(t, config)
 	answer := ""
 	listener := listen(t, "127.0.0.1:0")
 	go func() {
@@ -128,6 +131,10 @@ func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
+			}
+			if answer == "late" {
+				t.Cleanup(func() { conn.Close() })
+				continue
 			}
 			_, _ = http.ReadRequest(bufio.NewReader(conn))
 			fmt.Fprint(conn, answer)
@@ -148,12 +155,19 @@ func TestBackend_ThatDoesNotWakeIsToldToBrowsersAndPrograms(t *testing.T) {
 	if got := ask("text/html,*/*;q=0.8"); got.Status != 502 || got.Body != "the state of asleep" {
 		t.Errorf("a browser gets %d %q, %v", got.Status, got.Body, got.Header)
 	}
-	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep does not wake, or has ended before it had answered.\n" || got.Header.Get("Retry-After") != "5" {
+	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep is waking and takes long, or does not wake: ask again.\n" || got.Header.Get("Retry-After") != "5" {
 		t.Errorf("a program gets %d %q, %v", got.Status, got.Body, got.Header)
 	}
 	answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 77\r\nContent-Length: 4\r\n\r\nbusy"
 	if got := ask("*/*"); got.Status != 503 || got.Body != "busy" || strings.Join(got.Header.Values("Retry-After"), ",") != "77" {
 		t.Errorf("the app's own answer: %d %q, %v", got.Status, got.Body, got.Header)
+	}
+	answer = "late"
+	if got := ask("text/html"); got.Status != 502 || got.Body != "it wakes" || got.Header.Get("Retry-After") != "5" {
+		t.Errorf("a browser gets %d %q, %v of what takes long", got.Status, got.Body, got.Header)
+	}
+	if got := ask("*/*"); got.Status != 502 || got.Body != "The review app asleep is waking and takes long, or does not wake: ask again.\n" {
+		t.Errorf("a program gets %d %q, %v of what takes long", got.Status, got.Body, got.Header)
 	}
 	listener.Close()
 	if got := ask("text/html"); got.Status != 503 || got.Body != "it wakes" || got.Header.Get("Retry-After") != "5" {

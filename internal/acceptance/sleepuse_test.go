@@ -112,10 +112,10 @@ func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 		s.user("touch " + data + "/slow")
 		s.configure(strings.Replace(useConfig, "[apache]", "[apache]\ntimeout = \"3s\"", 1))
 		s.user("review-executor sync")
-		if got := s.Run(t, curl("main", "/", "--header 'Accept: text/html'", "--include")); !strings.Contains(got, " 504") || !strings.Contains(got, "This review app is waking") || !strings.Contains(strings.ToLower(got), "retry-after: 5") {
+		if got := s.Run(t, curl("main", "/", "--header 'Accept: text/html'", "--include")); !strings.Contains(got, " 502") || !strings.Contains(got, "This review app is waking") || !strings.Contains(strings.ToLower(got), "retry-after: 5") {
 			t.Errorf("a browser gets %s", got)
 		}
-		if got := s.Run(t, curl("main", "/")); got != "The review app main is waking, or has not answered in time: ask again.\n" && got != "page\n" {
+		if got := s.Run(t, curl("main", "/")); got != "The review app main is waking and takes long, or does not wake: ask again.\n" && got != "page\n" {
 			t.Errorf("a program gets %q", got)
 		}
 		s.user("rm " + data + "/slow")
