@@ -29,7 +29,7 @@ type app struct {
 	Deployed        time.Time `json:"deployed,omitzero"`
 	Pinned          bool      `json:"pinned,omitempty"`
 	Expires         time.Time `json:"expires,omitzero"`
-	SleepAfter      string    `json:"sleep_after,omitempty"` // 1h, or never; "": nothing can wake it
+	SleepAfter      string    `json:"sleep_after,omitempty"`  // 1h, or never; "": nothing can wake it
 	Deploying       *attempt  `json:"deploying,omitempty"`    // goes on
 	LastFailure     *attempt  `json:"last_failure,omitempty"` // the last deploy, if it failed
 
