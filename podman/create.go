@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -95,6 +96,10 @@ func generate(spec review.Container) *specgen.SpecGenerator {
 		if spec.Supervised {
 			s.RestartPolicy = "unless-stopped" // which podman-restart.service lets be
 		}
+	}
+	if spec.StopGrace != 0 { // Podman tells systemd, which ends containers when the host shuts down
+		seconds := uint(math.Ceil(spec.StopGrace.Seconds()))
+		s.StopTimeout = &seconds
 	}
 	isolate(s, spec.Isolation)
 	return s

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings/system"
 	"github.com/google/go-cmp/cmp"
@@ -251,5 +252,13 @@ func TestState_OfAContainerThatEndsJustThen(t *testing.T) {
 			}
 			running = state.Running
 		}
+	}
+}
+
+// TestStart_ShutdownLeavesTimeToEnd: systemd is told it, where Podman's scopes are systemd's.
+func TestStart_ShutdownLeavesTimeToEnd(t *testing.T) {
+	id := run(t, connect(t), review.Container{Name: "test-grace", StopGrace: 1500 * time.Millisecond})
+	if got := strings.TrimSpace(host.Podman(t, "inspect", "--format", "{{.Config.StopTimeout}}", id)); got != "2" {
+		t.Errorf("it has %s seconds to end, want 2", got)
 	}
 }

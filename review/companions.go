@@ -117,6 +117,7 @@ func (d *deploy) replaceCompanion(ctx context.Context, c Companion, there []Obje
 		Labels:     d.companionLabels(c),
 		Restart:    true,
 		Supervised: d.Supervisor != nil,
+		StopGrace:  d.Limits.StopGrace,
 		Isolation:  d.Isolation,
 	}
 	if ids == "" {

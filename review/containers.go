@@ -141,10 +141,11 @@ type Container struct {
 	Chown      []string          // volumes whose files are all given to the container's user first
 	Env        map[string]string
 	Labels     map[string]string
-	Port       uint16 // published on 127.0.0.1; 0: none
-	HostPort   uint16 // where it is published; 0: on a free port
-	Restart    bool   // start again whenever it ends, and after a reboot
-	Supervised bool   // what was stopped stays so, after a reboot too: somebody else starts it
+	Port       uint16        // published on 127.0.0.1; 0: none
+	HostPort   uint16        // where it is published; 0: on a free port
+	Restart    bool          // start again whenever it ends, and after a reboot
+	Supervised bool          // what was stopped stays so, after a reboot too: somebody else starts it
+	StopGrace  time.Duration // to end after its stop signal, where the host ends it; 0: the engine's
 	Isolation  Isolation
 	// IDs are the user IDs to have, as State tells them; "": a range of its own.
 	IDs string

@@ -201,6 +201,9 @@ func TestDeploy_AppHasItsPlaceInTheEnvironmentAndIsLabelled(t *testing.T) {
 	if !got.Restart || got.Port != 8080 || !slices.Equal(got.Aliases, []string{"login"}) {
 		t.Errorf("container %+v, want it restarted, with port 8080, called login", got)
 	}
+	if want := w.Limits.StopGrace; want == 0 || got.StopGrace != want {
+		t.Errorf("a shutdown leaves it %s to end, want %s", got.StopGrace, want)
+	}
 }
 
 func TestDeploy_SettingsChooseWhatIsBuilt(t *testing.T) {

@@ -33,7 +33,7 @@ func (d *deploy) startOn(ctx context.Context, hostPort uint16) error {
 	spec.Hostname, spec.Aliases = d.app.Name, []string{d.app.Name}
 	spec.Command = d.next.Command
 	spec.Port, spec.HostPort = d.next.Port, hostPort
-	spec.Restart, spec.Supervised = true, d.Supervisor != nil
+	spec.Restart, spec.Supervised, spec.StopGrace = true, d.Supervisor != nil, d.Limits.StopGrace
 	d.id, err = d.Containers.Start(ctx, spec)
 	if errors.Is(err, ErrPortTaken) && hostPort != 0 {
 		spec.HostPort = 0
