@@ -141,8 +141,9 @@ RemainAfterExit=yes
 ExecStart=%[4]s wake %[1]s %[2]s
 ExecStop=-%[4]s sleep %[1]s %[2]s
 ExecStopPost=-/usr/bin/rm -f %%t/review-executor/%[6]s.env
-# Requests that wait for a release that does not wake are ended, and do not wake it again.
-ExecStopPost=-/bin/sh -c '[ "$$SERVICE_RESULT" = success ] || exec systemctl --user --no-block try-restart %[6]s.socket'
+# Requests that wait for a release that does not wake are ended, and do not wake it again:
+# they are before systemd hears that it has not.
+ExecStopPost=-/bin/sh -c '[ "$$SERVICE_RESULT" = success ] || exec systemctl --user try-restart %[6]s.socket'
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds
