@@ -188,3 +188,18 @@ func TestDescribe_TellsEverythingButSecrets(t *testing.T) {
 		t.Errorf("without any: %+v, %v", d, err)
 	}
 }
+
+func TestDescribe_SaysWhatItDoesNotKnow(t *testing.T) {
+	w := newWorld(t).supervised()
+	w.deployed(1, "one")
+	w.units.Fail = func(op string) error {
+		if op == "LastUsed" {
+			return errors.New("nobody tells")
+		}
+		return nil
+	}
+	d, err := w.Describe(t.Context(), "login")
+	if err != nil || d.Engine == nil || !strings.Contains(d.Engine.Error(), "nobody tells") || len(d.Containers) != 1 || !d.Containers[0].State.Running {
+		t.Errorf("%+v, %v", d, err)
+	}
+}

@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -26,7 +27,7 @@ type Description struct {
 	Rollback error
 	Disk     Bytes     // of all that is the app's, when it was last measured
 	Measured time.Time // zero: never yet
-	// Engine is why the container engine could not be asked.
+	// Engine is why the container engine, or the supervisor, could not be asked.
 	Engine error
 }
 
@@ -68,16 +69,14 @@ func (l *Lifecycle) Describe(ctx context.Context, name string) (Description, err
 	d.Containers = recorded(*record)
 	asleep, err := l.Asleep(ctx, []Record{*record})
 	d.Asleep = asleep[name]
-	if err != nil {
-		d.Engine = err
+	d.Engine = err
+	if l.Containers != nil {
+		d.Engine = errors.Join(d.Engine, l.describeContainers(ctx, &d))
 	}
-	if err == nil && record.Live.Socket && !d.Asleep && l.Supervisor != nil {
-		d.Used, d.Engine = l.Supervisor.LastUsed(ctx, name, record.Live.ID)
+	if err == nil && record.Live.Socket && !d.Asleep && l.Supervisor != nil { // last: it may be "now"
+		used, err := l.Supervisor.LastUsed(ctx, name, record.Live.ID)
+		d.Used, d.Engine = used, errors.Join(d.Engine, err)
 	}
-	if l.Containers == nil {
-		return d, nil
-	}
-	d.Engine = l.describeContainers(ctx, &d)
 	return d, nil
 }
 

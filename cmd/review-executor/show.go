@@ -165,7 +165,7 @@ func showText(w io.Writer, d review.Description, now time.Time) {
 		line("disk", "%s in all, measured %s", d.Disk, humanize.RelTime(d.Measured, now, "ago", "from now"))
 	}
 	if d.Engine != nil {
-		line("podman", "%v", d.Engine)
+		line("unknown", "%v", d.Engine)
 	}
 }
 
