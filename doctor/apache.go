@@ -16,6 +16,9 @@ import (
 	"syscall"
 )
 
+// available is what a2enconf has of us.
+const available = "/etc/apache2/conf-available/review-executor.conf"
+
 // Apache checks the web server.
 type Apache struct {
 	Host
@@ -104,16 +107,19 @@ func (a Apache) Running(ctx context.Context) []Finding {
 	case u["ActiveState"] != "active":
 		return fail(fmt.Sprintf("Apache does not run (%s)", u["ActiveState"]), "apache2ctl configtest && systemctl restart apache2.service")
 	}
-	// Debian's Apache listens for HTTPS as soon as it has the module, and does not start with two that do.
-	if found := a.Loaded(ctx); found[0].Level == Fail {
-		return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names, and it has not all modules", a.Listen), found[0].Mend...)
+	// Debian's ports.conf listens on 443 as soon as there is TLS, and our part on any other port but
+	// 80. With two that listen on one, Apache does not start.
+	for _, look := range []func(context.Context) []Finding{a.Loaded, a.Included} {
+		if found := look(ctx); found[0].Level == Fail {
+			return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names: %s", a.Listen, found[0].Seen), found[0].Mend...)
+		}
 	}
-	// So does our part, which it may not read yet.
-	if found := a.Included(ctx); found[0].Level == Fail {
-		return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names, and it does not include %s", a.Listen, a.VhostDir), found[0].Mend...)
-	}
+	seen := fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names: no Listen of its configuration is for it", a.Listen)
 	_, port, _ := net.SplitHostPort(a.Listen)
-	return fail(fmt.Sprintf("Apache runs, but nobody answers at %s, which apache.listen names: no Listen of its configuration is for it", a.Listen),
+	if port != "80" && port != "443" { // our part is older than what apache.listen says
+		return fail(seen, command(a.own("apache-config", "--write", available)...), "apache2ctl configtest && systemctl restart apache2.service")
+	}
+	return fail(seen,
 		"echo 'Listen "+port+"' > /etc/apache2/conf-available/review-executor-listen.conf && a2enconf review-executor-listen && systemctl restart apache2.service")
 }
 
@@ -210,7 +216,6 @@ func (a Apache) Included(context.Context) []Finding {
 		return fail(fmt.Sprintf("%s does not include %s: no app is served", a.file(), a.VhostDir),
 			"printf 'IncludeOptional \"%s/*.conf\"\\n' "+Quote(a.VhostDir)+" >> "+Quote(a.file()))
 	}
-	const available = "/etc/apache2/conf-available/review-executor.conf"
 	mend := []string{"a2enconf review-executor && systemctl reload apache2.service"}
 	if there, err := os.ReadFile(available); err != nil || !strings.Contains(string(there), a.VhostDir) {
 		mend = append([]string{command(a.own("apache-config", "--write", available)...)}, mend...)
