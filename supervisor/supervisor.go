@@ -165,7 +165,7 @@ func (s *Systemd) Start(ctx context.Context, app, release string) error {
 		return &review.Failure{
 			What:  fmt.Sprintf("review app %q does not wake", app),
 			Cause: err,
-			Hint:  fmt.Sprintf("the host's administrator finds why with \"journalctl --user-unit %s\"", containerUnit(name)),
+			Hint:  fmt.Sprintf("the host's administrator finds why with \"sudo journalctl _SYSTEMD_USER_UNIT=%s\"", containerUnit(name)),
 		}
 	}
 	port, err := s.portOf(review.Unit{App: app, Release: release})
