@@ -10,8 +10,8 @@ import (
 	"gitlab.com/review-executor/review-executor/internal/acceptance"
 )
 
-// rpm is Debian's, which knows of no package that is there. Where its data is
-// meant. Where its data is, and what it leaves for a package, is not looked at.
+// rpm is Debian's, which knows no package that is there, so dependencies are not looked at.
+// Its data is where the comparison of files does not look.
 const rpm = "cd /root/packages && rpm --dbpath /var/tmp/rpm --nodeps "
 
 // TestPackage_RpmInstallUpgradeErase goes the way of docs/packages.md with the .rpm, whose

@@ -3,6 +3,8 @@ package acceptance_test
 import (
 	"strings"
 	"testing"
+
+	"gitlab.com/review-executor/review-executor/internal/acceptance"
 )
 
 // useConfig is of a host that speaks TLS, and so HTTP/2, whose browsers wait long.
@@ -109,6 +111,10 @@ func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 	t.Run("slow wake", func(t *testing.T) {
 		s := &sleeper{s.Host, t}
 		data := `$(podman volume inspect --format '{{.Mountpoint}}' $(podman volume ls --quiet | grep main-data))`
+		t.Cleanup(func() {
+			s.TryAs(acceptance.Runner, "rm -f "+data+"/slow")
+			s.configure(useConfig)
+		})
 		s.user("touch " + data + "/slow")
 		s.configure(strings.Replace(useConfig, "[apache]", "[apache]\ntimeout = \"3s\"", 1))
 		s.user("review-executor sync")
@@ -131,6 +137,7 @@ func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 		s := &sleeper{s.Host, t}
 		s.user("for branch in first second; do git -C stream branch $branch; " + deployStream + " --branch $branch --variable REVIEW_SLEEP_AFTER=2h; done")
 		s.Run(t, "sleep 1; "+curl("first", "/"))
+		t.Cleanup(func() { s.configure(useConfig) })
 		s.configure(strings.Replace(useConfig, "[limits]", "[limits]\nmemory_reserve = \"1TiB\"", 1))
 		// As the unit of the package runs it.
 		got := s.Run(t, `systemd-run --quiet --wait --pipe --property User=gitlab-runner --property ProtectSystem=strict --property ProtectHome=read-only --property 'ReadWritePaths=/var/lib/review-executor /home/gitlab-runner/.config' \
