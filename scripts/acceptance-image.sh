@@ -34,7 +34,8 @@ make_image() {
 	# What asks for hardware or for other hosts has no place in a container. The
 	# journal is kept across restarts, as on a server.
 	mmdebstrap --quiet --include="$(IFS=,; echo "${packages[*]}")" \
-		--customize-hook='chroot "$1" useradd --create-home --shell /bin/bash gitlab-runner' \
+		--customize-hook='chroot "$1" useradd --system --create-home --shell /bin/bash gitlab-runner' \
+		--customize-hook='chroot "$1" usermod --add-subuids 100000-165535 --add-subgids 100000-165535 gitlab-runner' \
 		--customize-hook='chroot "$1" systemctl mask systemd-udevd.service systemd-timesyncd.service e2scrub_reap.service puppet.service' \
 		--customize-hook='mkdir -p "$1/etc/systemd/journald.conf.d" && printf "[Journal]\nStorage=persistent\n" >"$1/etc/systemd/journald.conf.d/persistent.conf"' \
 		--customize-hook='echo "ServerName review-host" >"$1/etc/apache2/conf-enabled/name.conf"' \

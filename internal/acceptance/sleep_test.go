@@ -78,6 +78,12 @@ func (s *sleeper) user(script string) string {
 	return s.RunAs(s.t, acceptance.Runner, "unset DBUS_SESSION_BUS_ADDRESS; export PODMAN_IGNORE_CGROUPSV1_WARNING=1; "+script)
 }
 
+// journal is what the runner's user has last done: a system user has no journal of its own.
+func (s *sleeper) journal() string {
+	s.t.Helper()
+	return s.Run(s.t, "journalctl --no-pager --lines 60 --output short-precise _UID=$(id -u gitlab-runner)")
+}
+
 // get asks for the app's page.
 func (s *sleeper) get(options ...string) string {
 	s.t.Helper()
@@ -87,7 +93,7 @@ func (s *sleeper) get(options ...string) string {
 func (s *sleeper) serves(want string) {
 	s.t.Helper()
 	if got := s.get(); got != want+"\n 200" {
-		s.t.Errorf("it answers %q, want %q\n%s", got, want, s.user("journalctl --user --no-pager --lines 40; review-executor list; podman ps --all"))
+		s.t.Errorf("it answers %q, want %q\n%s", got, want, s.user("review-executor list; podman ps --all")+s.journal())
 	}
 }
 
@@ -96,7 +102,7 @@ func (s *sleeper) eventually(what, script string) {
 	s.t.Helper()
 	result := s.TryAs(acceptance.Runner, "for _ in $(seq 150); do if "+script+"; then exit 0; fi; sleep 0.2; done; exit 1")
 	if result.ExitCode != 0 {
-		s.t.Errorf("%s: it never is so\n%s", what, s.user("review-executor list; podman ps --all; systemctl --user list-units --all 'review-app*'; journalctl --user --no-pager --lines 60 --output short-precise --unit 'review-app*'"))
+		s.t.Errorf("%s: it never is so\n%s", what, s.user("review-executor list; podman ps --all; systemctl --user list-units --all 'review-app*'")+s.journal())
 	}
 }
 
@@ -142,10 +148,11 @@ func TestSleep_AppsSleepWakeAndOutliveReboots(t *testing.T) {
 	}
 	s.sleeps()
 	// The second may have met a container that Podman starts again and again: then it is awake for a moment.
-	wakes := s.user("journalctl --user --no-pager --output cat | grep --count 'ended before it was healthy'")
+	const failures = "journalctl --no-pager --output cat _UID=$(id -u gitlab-runner) | grep --count 'ended before it was healthy'"
+	wakes := s.Run(t, failures)
 	s.user("sleep 2")
-	if again := s.user("journalctl --user --no-pager --output cat | grep --count 'ended before it was healthy'"); (wakes != "1\n" && wakes != "2\n") || again != wakes {
-		t.Errorf("it woke %q times for two requests, and then %q\n%s", wakes, again, s.user("journalctl --user --no-pager --lines 60 --output short-precise"))
+	if again := s.Run(t, failures); (wakes != "1\n" && wakes != "2\n") || again != wakes {
+		t.Errorf("it woke %q times for two requests, and then %q\n%s", wakes, again, s.journal())
 	}
 	s.user(`rm $(podman volume inspect --format '{{.Mountpoint}}' $(podman volume ls --quiet | grep main-data))/broken`)
 	s.serves("two")
