@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -392,5 +393,35 @@ func TestWake_AsksNothingBeforeItsTurn(t *testing.T) {
 	cancel() // nobody waits for a slot
 	if err := w.Wake(ctx, "login", releaseID(1), review.NewLog(&bytes.Buffer{})); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// One project's apps that start and never become healthy keep no other project's from waking.
+func TestWake_OneProjectLeavesOthersATurn(t *testing.T) {
+	for holder, waits := range map[string]bool{"42": true, "43": false} {
+		t.Run("taken by "+holder, func(t *testing.T) {
+			w := newWorld(t).supervised()
+			w.deployed(1, "one") // of project 42
+			w.sleeps()
+			for i := 1; i < max(4, 2*runtime.NumCPU()); i++ {
+				slot := flock.New(filepath.Join(w.dir, "locks", fmt.Sprintf("_wake%d", i)))
+				if locked, err := slot.TryLock(); !locked {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = slot.Close() })
+				if err := os.WriteFile(slot.Path(), []byte(holder), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			if waits {
+				cancel() // nobody waits for a slot
+			}
+			defer cancel()
+			err := w.Wake(ctx, "login", releaseID(1), review.NewLog(&bytes.Buffer{}))
+			if waits != errors.Is(err, context.Canceled) || !waits && err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

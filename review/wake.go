@@ -1,6 +1,7 @@
 package review
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -16,8 +18,8 @@ import (
 
 // Wake has a release run that sleeps: its companions first, then its container,
 // until it is healthy, and tells the supervisor where it is. What is gone is made anew.
-// The supervisor calls it, in a process of its own. It returns at once for
-// what runs already, a release that is about to be published too.
+// The supervisor calls it, in a process of its own. It only tells that of what runs already,
+// and at once of a release that is about to be published.
 //
 // A deploy of the next version may hold the app's lock for minutes. Meanwhile, what
 // is there is started without it; only what is not there has to wait.
@@ -28,11 +30,12 @@ func (l *Lifecycle) Wake(ctx context.Context, app, release string, log *Log) err
 	}
 	serves := d.record.Serves() && (d.record.Live.ID == release || d.record.replaced(release))
 	if serves { // before Podman is asked: fifty at a time keep it from starting any
-		free, err := l.Records.takeSlot(ctx)
+		free, err := l.Records.takeSlot(ctx, d.record.ProjectID)
 		if err != nil {
 			return err
 		}
 		defer free()
+		defer time.AfterFunc(slotTime, free).Stop()
 	}
 	there, err := l.containersOf(ctx, app)
 	if err != nil {
@@ -279,22 +282,32 @@ const wakePoll = 200 * time.Millisecond
 // slotPoll is how often a process looks for a free slot.
 const slotPoll = 50 * time.Millisecond
 
+// slotTime is for how long an app that starts keeps others from it. One that takes longer
+// waits for something else than the host.
+const slotTime = 30 * time.Second
+
 // takeSlot waits until few enough apps start, so that after a reboot not all of them
-// start at once. A process that ends lets go of its slot.
-func (r *Records) takeSlot(ctx context.Context) (free func(), err error) {
+// start at once. A process that ends lets go of its slot. One project's apps never have
+// all of them: the first is for a project that has none of the others.
+func (r *Records) takeSlot(ctx context.Context, project int64) (free func(), err error) {
 	dir := filepath.Join(r.dir, "locks")
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("wait for others that wake: %w", err)
 	}
+	owner := strconv.AppendInt(nil, project, 10)
 	tick := time.NewTicker(slotPoll)
 	defer tick.Stop()
 	for {
-		for i := range max(4, 2*runtime.NumCPU()) {
+		mine := false
+		for i := max(4, 2*runtime.NumCPU()) - 1; i > 0 || i == 0 && !mine; i-- {
 			slot := flock.New(filepath.Join(dir, fmt.Sprintf("_wake%d", i)), flock.SetPermissions(0o640))
 			locked, err := slot.TryLock()
 			if locked {
+				_ = os.WriteFile(slot.Path(), owner, 0o640) //nolint:gosec // as its lock is
 				return func() { _ = slot.Close() }, nil
 			}
+			holder, _ := os.ReadFile(slot.Path())
+			mine = mine || bytes.Equal(holder, owner)
 			_ = slot.Close()
 			if err != nil {
 				return nil, fmt.Errorf("wait for others that wake: %w", err)
