@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -51,6 +52,33 @@ func (s *Systemd) connect(ctx context.Context) (*systemd.Conn, error) {
 	}
 	s.conn = conn
 	return conn, nil
+}
+
+// oldest is the first version of systemd that can confine what a user who is not root runs,
+// and bounds how often a socket is looked at.
+const oldest = 255
+
+// recent refuses a systemd that cannot run the units.
+func recent(conn *systemd.Conn) error {
+	text, err := conn.GetManagerProperty("Version")
+	if err != nil {
+		return fmt.Errorf("version of systemd: %w", err)
+	}
+	if version := versionOf(text); version < oldest {
+		return &review.Failure{
+			What: fmt.Sprintf("the systemd of this host is version %d, and apps that sleep need %d", version, oldest),
+			Hint: "not your branch: the host's administrator should take supervisor out of the configuration, or have Debian 13",
+		}
+	}
+	return nil
+}
+
+var firstNumber = regexp.MustCompile(`[0-9]+`)
+
+// versionOf reads what systemd says of its version: "257.9-1~deb13u1", or "v258~rc1".
+func versionOf(text string) int {
+	version, _ := strconv.Atoi(firstNumber.FindString(text))
+	return version
 }
 
 // job is a method of systemd that queues one.

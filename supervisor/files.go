@@ -16,7 +16,7 @@ import (
 type written struct {
 	app, release string
 	port         uint16 // 0: there is no file of a socket, or a damaged one
-	stale        bool   // it calls another program, or with another configuration
+	stale        bool   // one is of another version of the program, or calls another, or with another configuration
 }
 
 // found returns the releases that have unit files of ours: those of the app, or of
@@ -26,7 +26,7 @@ func (s *Systemd) found(app string) ([]written, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list units: %w", err)
 	}
-	command, err := s.command()
+	form, err := s.form()
 	if err != nil {
 		return nil, fmt.Errorf("list units: %w", err)
 	}
@@ -47,7 +47,7 @@ func (s *Systemd) found(app string) ([]written, error) {
 		}
 		one := byBase[unit]
 		one.app, one.release, one.port = of, release, max(one.port, port)
-		one.stale = one.stale || name == containerUnit(unit) && !strings.Contains(string(text), "\nExecStart="+command+" wake ")
+		one.stale = one.stale || !strings.Contains(string(text), "\n"+form+"\n")
 		byBase[unit] = one
 	}
 	all := make([]written, 0, len(byBase))

@@ -77,6 +77,9 @@ func (s *Systemd) Listen(ctx context.Context, u review.Unit) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := recent(conn); err != nil {
+		return "", err
+	}
 	port := portOf(u.Backend)
 	if port == 0 {
 		if port, err = s.portOf(u); err != nil {
@@ -144,13 +147,22 @@ func (s *Systemd) listenOn(ctx context.Context, conn *systemd.Conn, u review.Uni
 	if err := s.enable(name, u.SleepAfter == review.Never); err != nil {
 		return err
 	}
-	if changed { // what is new systemd finds by itself
+	if changed || outdated(ctx, conn, name) { // what is new systemd finds by itself
 		if err := conn.ReloadContext(ctx); err != nil {
 			return fmt.Errorf("reload the units: %w", err)
 		}
 	}
 	_ = conn.ResetFailedUnitContext(ctx, socketUnit(name)) // most often it has not failed
 	return run(ctx, conn.StartUnitContext, "start", socketUnit(name))
+}
+
+// outdated tells whether systemd knows other files than there are, as after a process that
+// was killed before it had told.
+func outdated(ctx context.Context, conn *systemd.Conn, name string) bool {
+	return slices.ContainsFunc(files(name), func(unit string) bool {
+		property, err := conn.GetUnitPropertyContext(ctx, unit, "NeedDaemonReload")
+		return err == nil && property.Value.Value() == true
+	})
 }
 
 // Start starts the release's proxy, and with it the containers. A proxy counts its

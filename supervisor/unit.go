@@ -1,11 +1,14 @@
 package supervisor
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,19 +86,47 @@ func check(u review.Unit) error {
 
 // render returns the release's unit files by name, with a socket on that port.
 func (s *Systemd) render(u review.Unit, port uint16) (map[string]string, error) {
-	command, err := s.command()
+	form, err := s.form()
 	if err := errors.Join(err, check(u)); err != nil {
 		return nil, fmt.Errorf("units of %s: %w", review.Printable(u.App, 80), err)
 	}
+	command, err := s.command()
+	if err != nil {
+		return nil, err
+	}
+	files := texts(u, port, command)
+	for name, text := range files {
+		files[name] = fmt.Sprintf("%s\n# app=%s release=%s\n%s\n\n%s", mark, u.App, u.Release, form, text)
+	}
+	return files, nil
+}
+
+// form is the line that tells of what make a file is: of this version of the program, with
+// this path and this configuration.
+func (s *Systemd) form() (string, error) {
+	command, err := s.command()
+	if err != nil {
+		return "", err
+	}
+	all := texts(review.Unit{App: "app", Release: "release", SleepAfter: review.SleepAfter(time.Hour)}, 0, command)
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		sum.Write([]byte(all[name]))
+	}
+	return fmt.Sprintf("# form=%x", sum.Sum(nil)[:6]), nil
+}
+
+// texts are the unit files by name, without what is at the head of each.
+func texts(u review.Unit, port uint16, command string) map[string]string {
 	name := base(u.App, u.Release)
-	head := fmt.Sprintf("%s\n# app=%s release=%s\n\n", mark, u.App, u.Release)
 	exit, unneeded := fmt.Sprintf(" --exit-idle-time=%ds", int(time.Duration(u.SleepAfter).Seconds())), "yes"
 	if u.SleepAfter == review.Never {
 		exit, unneeded = "", "no"
 	}
 	return map[string]string{
-		socketUnit(name): head + fmt.Sprintf(`[Unit]
+		socketUnit(name): fmt.Sprintf(`[Unit]
 Description=Review app %[1]s, release %[2]s: what wakes it
+StartLimitIntervalSec=0
 
 [Socket]
 ListenStream=127.0.0.1:%[3]d
@@ -109,7 +140,7 @@ PollLimitBurst=10
 [Install]
 WantedBy=sockets.target
 `, u.App, u.Release, port),
-		serviceUnit(name): head + fmt.Sprintf(`[Unit]
+		serviceUnit(name): fmt.Sprintf(`[Unit]
 Description=Review app %[1]s, release %[2]s: its requests
 Requires=%[3]s
 After=%[3]s
@@ -127,7 +158,7 @@ ExecStart=%[5]s%[6]s --connections-max=%[7]d ${ADDRESS}
 [Install]
 WantedBy=default.target
 `, u.App, u.Release, containerUnit(name), name, proxy, exit, connections, confined+blind),
-		containerUnit(name): head + fmt.Sprintf(`[Unit]
+		containerUnit(name): fmt.Sprintf(`[Unit]
 Description=Review app %[1]s, release %[2]s: its containers
 # Not after podman.service, which ends when nobody calls it: falling asleep starts it, and it
 # would wait for what waits for it.
@@ -141,15 +172,15 @@ RemainAfterExit=yes
 ExecStart=%[4]s wake %[1]s %[2]s
 ExecStop=-%[4]s sleep %[1]s %[2]s
 ExecStopPost=-/usr/bin/rm -f %%t/review-executor/%[6]s.env
-# Requests that wait for a release that does not wake are ended, and do not wake it again:
-# they are before systemd hears that it has not.
-ExecStopPost=-/bin/sh -c '[ "$$SERVICE_RESULT" = success ] || exec systemctl --user try-restart %[6]s.socket'
+# Requests that wait for a release that does not wake are ended, and do not wake it again: that
+# is done before systemd hears that it has not. A timeout is that of falling asleep.
+ExecStopPost=-/bin/sh -c 'case $$SERVICE_RESULT in success|timeout) ;; *) exec systemctl --user try-restart %[6]s.socket ;; esac'
 # Waking has limits of its own.
 TimeoutStartSec=infinity
 TimeoutStopSec=%[5]ds
 
-%[7]s`, u.App, u.Release, unneeded, command, int((u.StopGrace+moreGrace).Seconds()), name, confined),
-	}, nil
+%[7]s`, u.App, u.Release, unneeded, command, int((u.StopGrace + moreGrace).Seconds()), name, confined),
+	}
 }
 
 // command is how this program is called.

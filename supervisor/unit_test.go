@@ -77,6 +77,14 @@ func TestRender_RefusesWhatIsNoName(t *testing.T) {
 	}
 }
 
+func TestVersionOf(t *testing.T) {
+	for text, want := range map[string]int{`"257.9-1~deb13u1"`: 257, `"252 (252.39-1~deb12u1)"`: 252, `"v258~rc1"`: 258, `""`: 0} {
+		if got := versionOf(text); got != want {
+			t.Errorf("%s is %d, want %d", text, got, want)
+		}
+	}
+}
+
 // FuzzRender reads what was rendered as systemd would: whatever is taken makes
 // exactly the sections and options of a harmless unit.
 func FuzzRender(f *testing.F) {
@@ -213,5 +221,46 @@ func TestConnect_WithoutLingerSaysWhatToDo(t *testing.T) {
 	_, err := testSystemd(t).Listen(t.Context(), login(review.Never))
 	if err == nil || !strings.Contains(review.AsFailure(err).Text(), "loginctl enable-linger") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestFound_FilesOfAnotherFormAreStale: of a version of the program that made others, or with
+// another configuration.
+func TestFound_FilesOfAnotherFormAreStale(t *testing.T) {
+	s := testSystemd(t)
+	u := login(review.Never)
+	want, err := s.render(u, 20123)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := base(u.App, u.Release)
+	if _, err := s.write(name, want); err != nil {
+		t.Fatal(err)
+	}
+	stale := func() bool {
+		all, err := s.found(u.App)
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		return all[0].stale
+	}
+	if stale() {
+		t.Error("what was just written is stale")
+	}
+	for _, file := range files(name) {
+		older := strings.Replace(want[file], "# form=", "# form=0", 1)
+		if err := os.WriteFile(filepath.Join(s.UnitDir, file), []byte(older), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if !stale() {
+			t.Errorf("%s of another form is not stale", file)
+		}
+		if _, err := s.write(name, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Config = "/etc/other.toml"
+	if !stale() {
+		t.Error("another configuration's are not stale")
 	}
 }

@@ -85,6 +85,24 @@ func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 		}
 		s.asleep()
 	})
+	// After an upgrade of the program: sync writes them anew, and whoever is connected stays so.
+	t.Run("units of another version", func(t *testing.T) {
+		s := &sleeper{s.Host, t}
+		s.Write(t, "/tmp/upgrade.sh", `export XDG_RUNTIME_DIR=/run/user/$(id -u)
+cd .config/systemd/user
+running() { podman ps --quiet; pgrep --uid gitlab-runner -f '^/usr/lib/systemd/systemd-socket-proxyd'; }
+before=$(running)
+sed --in-place 's/^# form=/&x/' review-app-*
+review-executor sync
+! grep 'form=x' review-app-*
+test "$before" = "$(running)" && ! systemctl --user show --property NeedDaemonReload $(ls -d review-app-*) | grep yes && echo as before
+`, "root:root", 0o644)
+		got := s.Run(t, curl("main", "/events", "--no-buffer", "--max-time 8")+` & sleep 2; su --login gitlab-runner --command 'sh -e /tmp/upgrade.sh' >/tmp/upgrade.out 2>&1; sleep 1; echo; echo after; wait; cat /tmp/upgrade.out`)
+		if _, after, _ := strings.Cut(got, "\nafter\n"); !strings.Contains(after, "data: tick") || !strings.HasSuffix(got, "as before\n") {
+			t.Errorf("the stream and the upgrade say %s", got)
+		}
+		s.asleep()
+	})
 	t.Run("WebSocket", func(t *testing.T) {
 		s := &sleeper{s.Host, t}
 		got := s.Run(t, `{ printf 'GET /socket HTTP/1.1\r\nHost: main.review.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'; sleep 6; echo hello; sleep 1; } |
@@ -103,7 +121,7 @@ func TestSleep_WhoeverIsConnectedKeepsTheAppAwake(t *testing.T) {
 				`+curl("main", "/", "--write-out '%{http_code}'")+` & sleep 1
 				kill -TERM $pid; kill -CONT $pid; wait`)
 			if got != "page\npage\n200" {
-				t.Errorf("it answers %q\n%s", got, s.user("journalctl --user --no-pager --lines 40 --output short-precise"))
+				t.Errorf("it answers %q\n%s", got, s.journal())
 			}
 		}
 		s.asleep()
