@@ -32,7 +32,7 @@ type Settings struct {
 	Hostname review.Hostname `toml:"hostname"`
 	// File for Prometheus's node exporter (textfile collector), ending in .prom. "" is none.
 	MetricsFile string `toml:"metrics_file"`
-	// What wakes apps for their requests and lets them sleep when nobody asks: "none" (they always run) or "systemd" (that of the user who runs this program, who must have linger).
+	// What wakes apps for their requests and lets them sleep when nobody asks: "none" (they always run) or "systemd" (that of the user who runs this program, who must have linger; of version 255 at least, as in Debian 13).
 	Supervisor string `toml:"supervisor"`
 	// The Podman service.
 	Podman Podman `toml:"podman"`
