@@ -237,7 +237,10 @@ func apacheChecks(s Settings, h doctor.Host) []doctor.Check {
 		{Name: "vhost-dir", Look: a.Virtual},
 		{Name: "front", Look: a.Ran(frontResults(s), damagedRecords(s))},
 		{Name: "logins", Look: logins.Users},
-		{Name: "certificate", Look: doctor.Certificate(s.Apache.TLSCertificate, func() []string { return front.Warnings("") })},
+		{Name: "certificate", Look: h.Certificate(doctor.TLS{
+			Certificate: s.Apache.TLSCertificate, Key: s.Apache.TLSKey, Shared: s.Apache.FrontUnit == "",
+			Warnings: func() []string { return front.Warnings("") },
+		})},
 		{Name: "dns", Look: h.DNS(net.DefaultResolver.LookupHost)},
 	}
 }
